@@ -1,0 +1,103 @@
+# `make run` and `make test` do all of their own set-up; `make help` lists the rest.
+.DEFAULT_GOAL := help
+SHELL := /bin/sh
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMPS := $(VENV)/stamps
+VENDOR := static/vendor
+CATALOGUES := $(wildcard app/locale/*/LC_MESSAGES/earmark.po)
+CODE := app workers tools tests alembic
+
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi
+
+help: ## list what can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
+
+run: setup ## set up what is missing and start Earmark (Ctrl-C stops it)
+	@exec $(BIN)/earmark run
+
+setup: $(STAMPS)/worker $(STAMPS)/front $(STAMPS)/messages ## install what `make run` needs
+
+setup-dev: $(STAMPS)/dev $(STAMPS)/system $(STAMPS)/front-dev $(STAMPS)/messages ## install what `make test` needs
+
+$(STAMPS)/venv:
+	@echo "Making the virtual environment in $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -qq --upgrade pip
+	@mkdir -p $(STAMPS) && touch $@
+
+# torch first: of its two builds the lock can name neither (see tools/setup_torch.py).
+$(STAMPS)/torch: requirements/torch.txt | $(STAMPS)/venv
+	@echo "Installing torch (a CPU build where one is offered, else several GB)"
+	@$(BIN)/python -m pip install -qq --requirement requirements/torch.txt
+	@touch $@
+
+$(STAMPS)/worker: requirements/worker.txt tools/setup_torch.py pyproject.toml | $(STAMPS)/torch
+	@echo "Installing the Python packages"
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements/worker.txt
+	@$(BIN)/python tools/setup_torch.py
+	@$(BIN)/python -m pip install -qq --no-deps --editable .
+	@touch $@
+
+$(STAMPS)/dev: requirements/dev.txt $(STAMPS)/worker
+	@echo "Installing the Python packages of the tests"
+	@$(BIN)/python -m pip install -qq --no-deps --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python tools/setup_torch.py
+	@touch $@
+
+$(STAMPS)/system: tools/system_packages.sh | $(STAMPS)/venv
+	@sh tools/system_packages.sh
+	@touch $@
+
+# --ignore-scripts: no package of ours needs an install script, so none gets to run one.
+$(STAMPS)/front: package-lock.json tools/vendor.mjs | $(STAMPS)/venv
+	@echo "Installing the front-end packages"
+	@npm ci --omit=dev --ignore-scripts --no-audit --no-fund --loglevel=error
+	@node tools/vendor.mjs
+	@touch $@
+
+$(STAMPS)/front-dev: package-lock.json tools/vendor.mjs | $(STAMPS)/venv
+	@echo "Installing the front-end packages and the tests' sign-in server"
+	@npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@node tools/vendor.mjs
+	@touch $@ $(STAMPS)/front
+
+$(STAMPS)/messages: $(CATALOGUES) | $(STAMPS)/worker
+	@$(BIN)/pybabel --quiet compile --domain earmark --directory app/locale --statistics
+	@touch $@
+
+test: setup-dev check unit ## set up, then lint, types, layer contracts and every test
+
+check: lint types layers ## lint, types and layer contracts
+
+lint:
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/ruff format --check $(CODE)
+
+types:
+	$(BIN)/mypy
+
+layers:
+	$(BIN)/lint-imports
+
+unit:
+	$(BIN)/python -m pytest
+
+format: ## let ruff format and mend what it can
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+messages: ## collect new texts for the translators
+	$(BIN)/pybabel extract --mapping-file app/locale/babel.cfg --keywords N_ --sort-by-file --no-location \
+		--project Earmark --output-file app/locale/earmark.pot .
+	$(BIN)/pybabel update --domain earmark --input-file app/locale/earmark.pot --output-dir app/locale --no-fuzzy-matching
+
+lock: | $(STAMPS)/venv ## write the Python lock files anew
+	$(BIN)/python -m pip install -qq pip-tools
+	sh tools/lock.sh
+
+clean: ## remove what the set-up made (data is kept)
+	rm -rf $(VENV) node_modules $(VENDOR)

@@ -1,0 +1,17 @@
+"""Identifiers and the clock."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+
+import uuid_utils.compat
+
+
+def new_id() -> uuid.UUID:
+    """A UUID of version 7: sorts by the time of its making."""
+    return uuid_utils.compat.uuid7()
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

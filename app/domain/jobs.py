@@ -1,0 +1,52 @@
+"""The life of a job."""
+
+from __future__ import annotations
+
+import enum
+
+
+class JobKind(enum.StrEnum):
+    """What is analysed. More kinds will come: nothing above the compute layer may assume the first."""
+
+    GENRE = "genre"
+
+
+class JobState(enum.StrEnum):
+    QUEUED = "queued"
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def final(self) -> bool:
+        return self in FINAL_STATES
+
+
+FINAL_STATES = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED})
+CANCELLABLE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
+RETRYABLE_STATES = frozenset({JobState.FAILED, JobState.CANCELLED})
+
+# A job whose worker died is given to another one; a job that kills every worker must not do so for ever.
+MAX_ATTEMPTS = 3
+
+
+class ReviewReason(enum.StrEnum):
+    """Why a person should look at a result."""
+
+    LOW_PROBABILITY = "low_probability"
+    NOT_AUDIBLE = "not_audible"
+
+
+class EventType(enum.StrEnum):
+    JOB_CREATED = "job.created"
+    JOB_DONE = "job.done"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+
+
+def review_reason(probability: float, *, audible: bool, threshold: float) -> ReviewReason | None:
+    """Does a result go to the review queue, and why?"""
+    if not audible:
+        return ReviewReason.NOT_AUDIBLE
+    return ReviewReason.LOW_PROBABILITY if probability < threshold else None

@@ -1,0 +1,141 @@
+"""The error tree: every foreseen failure is a class of its own, with a stable code, a kind and its words.
+
+EarmarkError
+├── Invalid        the request can't be served as it is              400 / 422
+├── Unauthenticated  nobody, or nobody we know                       401
+├── Forbidden      known, but not allowed                            403
+├── NotFound       no such thing (or not for this caller)            404
+├── Conflict       the thing is not in a state that allows it        409
+├── TooLarge       over a size limit                                 413
+├── Unsupported    not a kind of file we can hear                    415
+└── Unavailable    a part is down or busy: try again later           503
+
+The kind decides the HTTP status (``app.routes.problems``) and whether a worker tries again. The words are message ids: the
+API answers them in English, the portal in the reader's language, both with the same parameters filled in.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+def N_(message: str) -> str:  # noqa: N802  the name gettext's extractors look for
+    """Mark a text for translation without translating it yet."""
+    return message
+
+
+class EarmarkError(Exception):
+    """Root of all foreseen failures. Keyword arguments fill the placeholders of ``detail``."""
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = N_("Something went wrong")
+    detail: ClassVar[str] = N_("The request could not be completed.")
+
+    def __init__(self, **params: str | float) -> None:
+        self.params = params
+        super().__init__(self.detail.format(**params))
+
+
+class Invalid(EarmarkError):
+    code = "invalid"
+    title = N_("The request is not valid")
+
+
+class Unauthenticated(EarmarkError):
+    code = "unauthenticated"
+    title = N_("Please sign in")
+    detail = N_("This needs a signed-in person or an API key.")
+
+
+class Forbidden(EarmarkError):
+    code = "forbidden"
+    title = N_("Not allowed")
+    detail = N_("Your role does not allow this.")
+
+
+class NotFound(EarmarkError):
+    code = "not_found"
+    title = N_("Not found")
+    detail = N_("There is nothing here, or it has been deleted.")
+
+
+class Conflict(EarmarkError):
+    code = "conflict"
+    title = N_("Not possible now")
+
+
+class TooLarge(EarmarkError):
+    code = "too_large"
+    title = N_("The file is too large")
+    detail = N_("The file is larger than the limit of {limit_mb} MB.")
+
+
+class Unsupported(EarmarkError):
+    code = "unsupported_audio"
+    title = N_("Not a supported audio file")
+    detail = N_("The content of this file is not MP3, WAV, FLAC, OGG, Opus, M4A, AAC or WebM audio.")
+
+
+class Unavailable(EarmarkError):
+    code = "unavailable"
+    title = N_("Temporarily unavailable")
+    detail = N_("A part of Earmark is not reachable right now. Please try again in a moment.")
+
+
+# --- uploads
+
+
+class FileMissing(Invalid):
+    code = "file_missing"
+    title = N_("No file was sent")
+    detail = N_("Send the audio as the form field “file” of a multipart/form-data request.")
+
+
+class FileEmpty(Invalid):
+    code = "file_empty"
+    title = N_("The file is empty")
+    detail = N_("The file has no content.")
+
+
+class UploadMalformed(Invalid):
+    code = "upload_malformed"
+    title = N_("The upload is not well formed")
+    detail = N_("The body is not a complete multipart/form-data request.")
+
+
+class KindUnknown(Invalid):
+    code = "kind_unknown"
+    title = N_("Unknown kind of job")
+    detail = N_("“{kind}” is not a kind of job this server can do. Known kinds: {known}.")
+
+
+# --- jobs
+
+
+class JobNotFound(NotFound):
+    code = "job_not_found"
+    title = N_("No such job")
+    detail = N_("There is no such job, or it has been deleted.")
+
+
+class JobStateConflict(Conflict):
+    code = "job_state_conflict"
+    detail = N_("The job is {state}; this can only be done while it is {allowed}.")
+
+
+class AudioGone(NotFound):
+    code = "audio_gone"
+    title = N_("The audio is not kept")
+    detail = N_("The file could not be analysed, so it was not kept. Please upload it again.")
+
+
+class SpectrogramNotReady(Conflict):
+    code = "spectrogram_not_ready"
+    title = N_("No spectrogram yet")
+    detail = N_("The spectrogram is there once the job is done.")
+
+
+class ModelNotFound(NotFound):
+    code = "model_not_found"
+    title = N_("No such model")
+    detail = N_("There is no model called “{name}”.")

@@ -1,0 +1,1 @@
+"""Compute: decoding, constant-Q transform, picture, network. Used by workers only; the web process never loads it."""

@@ -1,0 +1,79 @@
+"""What the compute layer promises to those who call it. No torch here: tests and stand-ins import this too."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SAMPLE_RATE_HZ = 22_050
+ANALYSED_SECONDS = 30.0
+WINDOW_S = 11.4
+MINIMUM_S = 0.5
+MAXIMUM_HOURS = 24
+PICTURE_SIDE = 224
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """The decoded beginning of a recording and what its file says about itself.
+
+    ``samples``: float32, mono, (samples,), 22,050 Hz, at most ANALYSED_SECONDS long.
+    """
+
+    samples: NDArray[np.float32]
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    title: str | None
+    artist: str | None
+    audible: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """The pictures the network sees of one clip.
+
+    ``pictures``: uint8 RGB, (windows, 224, 224, 3). ``spans_s``: start and end of each window within the recording.
+    ``spectrogram_png``: the whole clip as a picture for people.
+    """
+
+    pictures: NDArray[np.uint8]
+    spans_s: list[tuple[float, float]]
+    analysed_seconds: float
+    spectrogram_png: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """``probabilities``: float32, (windows, 16), each row sums to 1. ``forward_ms``: the batch's forward pass."""
+
+    probabilities: NDArray[np.float32]
+    forward_ms: float
+
+
+class Network(Protocol):
+    """The part that touches the device; called by one thread only."""
+
+    def forward(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Pictures uint8 (batch, 224, 224, 3) to probabilities float32 (batch, 16)."""
+        ...
+
+
+class Decoder(Protocol):
+    async def decode(self, content: bytes) -> Clip:
+        """Decode, mix to mono and resample the first 30 s in a sandboxed process.
+
+        Raises:
+            AnalysisFailed: the file can't be decoded; says why.
+        """
+        ...
+
+
+class Featurizer(Protocol):
+    def windows(self, clip: Clip) -> Windows:
+        """CQT and pictures of one clip (blocking; runs in a thread)."""
+        ...

@@ -1,0 +1,1 @@
+"""The outside: storage, queue, doorbell, identity provider."""

@@ -1,0 +1,1 @@
+"""HTTP: the API and the portal, two skins over the same services."""

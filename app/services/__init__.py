@@ -1,0 +1,1 @@
+"""Use-cases. Plain functions that take a unit of work and the caller; they never commit."""

@@ -1,0 +1,17 @@
+// Copies the few browser files that the portal serves from the installed packages to static/vendor.
+import { copyFileSync, mkdirSync } from "node:fs";
+import { basename } from "node:path";
+
+const target = "static/vendor";
+const files = [
+  "htmx.org/dist/htmx.min.js",
+  "htmx-ext-sse/dist/sse.min.js",
+  "swagger-ui-dist/swagger-ui.css",
+  "swagger-ui-dist/swagger-ui-bundle.js",
+  "swagger-ui-dist/swagger-ui-standalone-preset.js",
+];
+
+mkdirSync(target, { recursive: true });
+for (const file of files) {
+  copyFileSync(`node_modules/${file}`, `${target}/${basename(file)}`);
+}

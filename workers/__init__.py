@@ -1,0 +1,1 @@
+"""The processes behind the queue: `analysis` computes, `chores` tidies up."""
