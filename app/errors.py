@@ -139,3 +139,24 @@ class ModelNotFound(NotFound):
     code = "model_not_found"
     title = N_("No such model")
     detail = N_("There is no model called “{name}”.")
+
+
+# --- accounts
+
+
+class SignInRefused(Forbidden):
+    code = "sign_in_refused"
+    title = N_("Sign-in was not possible")
+    detail = N_("The sign-in has expired, was already used, or your account has no access to Earmark.")
+
+
+class ApiKeyNameTaken(Conflict):
+    code = "api_key_name_taken"
+    title = N_("The name is taken")
+    detail = N_("There is already an API key called “{name}”.")
+
+
+class ApiKeyNotFound(NotFound):
+    code = "api_key_not_found"
+    title = N_("No such API key")
+    detail = N_("There is no valid API key called “{name}”.")

@@ -184,7 +184,7 @@ class Settings(BaseSettings):
             return self.secret_key.get_secret_value()
         path = self.data_dir / "secret.key"
         try:
-            with path.open("x", opener=_owner_only) as file:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "w") as file:
                 file.write(secrets.token_hex(32))
         except FileExistsError:
             pass
@@ -203,10 +203,6 @@ class Settings(BaseSettings):
             probe.unlink()
         except OSError as error:
             raise SettingsError(f"{PREFIX}DATA_DIR: can't write to {self.data_dir}: {error.strerror}") from error
-
-
-def _owner_only(path: str, flags: int) -> int:
-    return os.open(path, flags, 0o600)
 
 
 def load_settings() -> Settings:

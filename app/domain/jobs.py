@@ -28,7 +28,7 @@ CANCELLABLE_STATES = frozenset({JobState.QUEUED, JobState.RUNNING})
 RETRYABLE_STATES = frozenset({JobState.FAILED, JobState.CANCELLED})
 
 # A job whose worker died is given to another one; a job that kills every worker must not do so for ever.
-MAX_ATTEMPTS = 3
+MAX_LOSSES = 3
 
 
 class ReviewReason(enum.StrEnum):

@@ -1,0 +1,56 @@
+"""The database: one engine, and two ways to open a session on it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+_READ_ONLY = "earmark_read_only"
+# How long a writer on SQLite waits for the one before it.
+_BUSY_TIMEOUT_MS = 15_000
+
+
+class Database:
+    """SQLite or PostgreSQL, told by the address. ``writing`` commits at its end, ``reading`` never writes."""
+
+    def __init__(self, dsn: str, *, pool_size: int = 10) -> None:
+        self.is_sqlite = dsn.startswith("sqlite")
+        options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
+        self.engine: AsyncEngine = create_async_engine(dsn, **options)
+        if self.is_sqlite:
+            event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
+            event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[AsyncSession]:
+        async with self.engine.connect() as connection:
+            await connection.execution_options(**{_READ_ONLY: True})
+            async with AsyncSession(connection, expire_on_commit=False) as session:
+                yield session
+
+    async def close(self) -> None:
+        await self.engine.dispose()
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
+    connection.isolation_level = None  # sqlite3's own BEGIN would come too late and too weak
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={_BUSY_TIMEOUT_MS}"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Writers queue from their first statement on: a transaction that reads, then writes, would lose updates otherwise."""
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

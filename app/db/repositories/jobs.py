@@ -1,0 +1,128 @@
+"""Queries on jobs. The state changes are conditional updates: of two who try, one wins, on every database."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, cast
+
+from sqlalchemy import CursorResult, Select, delete, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.db.models import ApiKey, Asset, Event, Job, Review, User
+from app.domain.genres import Tier
+from app.domain.jobs import EventType, JobState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """What a list is limited to; None means no limit."""
+
+    state: JobState | None = None
+    genre: str | None = None
+    tier: Tier | None = None
+    text: str | None = None
+    needs_review: bool | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+async def get(session: AsyncSession, job_id: uuid.UUID) -> Job | None:
+    return await session.get(Job, job_id, populate_existing=True)
+
+
+def _matching(wanted: JobFilter) -> Select[Job]:
+    query = select(Job).join(Job.asset)
+    equal = {Job.state: wanted.state, Job.genre: wanted.genre, Job.tier: wanted.tier}
+    query = query.where(*(column == value for column, value in equal.items() if value is not None))
+    if wanted.text:
+        text = wanted.text
+        query = query.where(or_(*(c.icontains(text, autoescape=True) for c in (Asset.name, Asset.title, Asset.artist))))
+    if wanted.needs_review is not None:
+        query = query.where(Job.review.has() if wanted.needs_review else ~Job.review.has())
+    if wanted.created_after is not None:
+        query = query.where(Job.created_at >= wanted.created_after)
+    if wanted.created_before is not None:
+        query = query.where(Job.created_at < wanted.created_before)
+    return query
+
+
+async def find(session: AsyncSession, wanted: JobFilter, *, before: uuid.UUID | None, limit: int) -> Sequence[Job]:
+    """Newest first, older than the job ``before``."""
+    query = _matching(wanted).order_by(Job.id.desc()).limit(limit)
+    if before is not None:
+        query = query.where(Job.id < before)
+    return (await session.scalars(query)).unique().all()
+
+
+async def change_state(
+    session: AsyncSession,
+    job_id: uuid.UUID,
+    allowed: Sequence[JobState],
+    *conditions: Any,
+    **values: Any,
+) -> bool:
+    """Update the job if it is still in one of the allowed states (and the conditions hold); did it happen?"""
+    statement = update(Job).where(Job.id == job_id, Job.state.in_(allowed), *conditions).values(**values)
+    result = cast(
+        "CursorResult[Any]", await session.execute(statement, execution_options={"synchronize_session": False})
+    )
+    return result.rowcount == 1
+
+
+async def renew_leases(
+    session: AsyncSession, worker_id: uuid.UUID, job_ids: Sequence[uuid.UUID], lease_until: datetime
+) -> set[uuid.UUID]:
+    """Extend the leases of a worker's jobs; returns those that are still the worker's."""
+    statement = (
+        update(Job)
+        .where(Job.id.in_(job_ids), Job.worker_id == worker_id, Job.state == JobState.RUNNING)
+        .values(lease_until=lease_until)
+        .returning(Job.id)
+    )
+    rows = await session.scalars(statement, execution_options={"synchronize_session": False})
+    return set(rows.all())
+
+
+async def with_expired_lease(session: AsyncSession, now: datetime, limit: int) -> Sequence[Job]:
+    query = select(Job).where(Job.state == JobState.RUNNING, Job.lease_until < now).limit(limit)
+    return (await session.scalars(query)).unique().all()
+
+
+async def queued_and_unheard(session: AsyncSession, rung_before: datetime, limit: int) -> Sequence[Job]:
+    """Queued jobs for which nobody has rung lately: the doorbell may have been lost."""
+    query = select(Job).where(Job.state == JobState.QUEUED, Job.rung_at < rung_before).order_by(Job.id).limit(limit)
+    return (await session.scalars(query)).unique().all()
+
+
+async def mark_rung(session: AsyncSession, job_ids: Sequence[uuid.UUID], now: datetime) -> None:
+    statement = update(Job).where(Job.id.in_(job_ids)).values(rung_at=now)
+    await session.execute(statement, execution_options={"synchronize_session": False})
+
+
+async def remove(session: AsyncSession, job: Job) -> None:
+    await session.execute(delete(Job).where(Job.id == job.id))
+    await session.execute(delete(Asset).where(Asset.id == job.asset_id))
+
+
+async def submitter_names(session: AsyncSession, jobs: Sequence[Job]) -> dict[uuid.UUID, str]:
+    """Names by the id of the user or API key that submitted the jobs."""
+    names: dict[uuid.UUID, str] = {}
+    for table, ids in (
+        (User, {job.user_id for job in jobs if job.user_id}),
+        (ApiKey, {job.api_key_id for job in jobs if job.api_key_id}),
+    ):
+        if ids:
+            rows = await session.execute(select(table.id, table.name).where(table.id.in_(ids)))
+            names.update(dict(rows.tuples().all()))
+    return names
+
+
+def add_event(session: AsyncSession, kind: EventType, job_id: uuid.UUID, data: dict[str, Any] | None = None) -> None:
+    session.add(Event(type=kind, job_id=job_id, data=data or {}))
+
+
+async def drop_review(session: AsyncSession, job_id: uuid.UUID) -> None:
+    await session.execute(delete(Review).where(Review.job_id == job_id))

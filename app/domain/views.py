@@ -1,0 +1,89 @@
+"""What callers get to see of the tables: the API sends these Structs as they are, the portal renders them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from app.domain.jobs import JobKind, JobState, ReviewReason
+from app.domain.media import Container
+from app.domain.results import GenreResult
+
+
+class AssetOut(msgspec.Struct, frozen=True, kw_only=True):
+    """An uploaded file. What its header says is known once it has been decoded."""
+
+    id: uuid.UUID
+    name: Annotated[str, Meta(description="File name as uploaded, without folders", examples=["track.mp3"])]
+    size_bytes: Annotated[int, Meta(ge=1, description="Size of the file in bytes")]
+    sha256: Annotated[str, Meta(description="Hash of the file's content")]
+    container: Annotated[Container, Meta(description="Told from the content, not from the name")]
+    duration_s: Annotated[float | None, Meta(description="Length of the whole recording in seconds")]
+    sample_rate_hz: int | None
+    channels: int | None
+    title: Annotated[str | None, Meta(description="Title tag of the file")]
+    artist: Annotated[str | None, Meta(description="Artist tag of the file")]
+    kept: Annotated[bool, Meta(description="False once the audio has been deleted or could not be used")]
+
+
+class FailureOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Why a job failed, in the shape of a problem (RFC 9457)."""
+
+    type: Annotated[
+        str, Meta(description="Stable address of the kind of failure", examples=["/docs/errors#audio_corrupt"])
+    ]
+    code: Annotated[str, Meta(description="Stable code of the kind of failure", examples=["audio_corrupt"])]
+    title: str
+    detail: str
+    params: Annotated[dict[str, str | float], Meta(description="The values in the detail")]
+    retryable: Annotated[bool, Meta(description="True if trying again may help")]
+
+
+class JobOut(msgspec.Struct, frozen=True, kw_only=True):
+    """One analysis of one uploaded file."""
+
+    id: uuid.UUID
+    kind: JobKind
+    state: Annotated[JobState, Meta(description="queued, running, then done, failed or cancelled")]
+    attempt: Annotated[int, Meta(description="How often a worker has taken the job up")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    submitted_by: Annotated[str | None, Meta(description="Name of the person or API key")]
+    asset: AssetOut
+    result: Annotated[GenreResult | None, Meta(description="Present once the state is done")]
+    review: Annotated[ReviewReason | None, Meta(description="Why a person should look at the result, if so")]
+    error: Annotated[FailureOut | None, Meta(description="Present if the state is failed")]
+
+
+class JobPage(msgspec.Struct, frozen=True, kw_only=True):
+    """A page of a list, newest first."""
+
+    items: list[JobOut]
+    next_cursor: Annotated[str | None, Meta(description="Give it as `cursor` to get the next page; null on the last")]
+
+
+class ModelOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A model known to this installation."""
+
+    id: uuid.UUID
+    kind: JobKind
+    name: str
+    version: str
+    sha256: str
+    starter: Annotated[bool, Meta(description="True: the built-in demonstration model")]
+    active: bool
+    created_at: datetime
+    card: Annotated[dict[str, object], Meta(description="The model's card: labels, preprocessing, source, metrics")]
+
+
+class UserOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Who is asking."""
+
+    name: str
+    role: str
+    kind: Annotated[str, Meta(description="user or api_key")]

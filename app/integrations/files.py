@@ -1,0 +1,98 @@
+"""The object store: a local folder or S3, told by the settings. Keys are ours; a user's file name never becomes a path."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import obstore
+from obstore.store import LocalStore, S3Store
+
+CHUNK_BYTES = 256 * 1024
+_PART_BYTES = 5 * 1024 * 1024  # the smallest part S3 takes
+
+
+class FileGone(Exception):
+    """There is no file under this key."""
+
+
+class Files:
+    """Atomic puts, ranged reads, deletes that may be repeated. Errors other than FileGone are the store's own."""
+
+    def __init__(self, store: LocalStore | S3Store) -> None:
+        self._store = store
+
+    async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
+        """Store what ``chunks`` yields. If it raises, nothing becomes visible and its exception comes out."""
+        await obstore.put_async(self._store, key, chunks, chunk_size=_PART_BYTES, max_concurrency=2)
+
+    async def put_bytes(self, key: str, content: bytes) -> None:
+        await obstore.put_async(self._store, key, content)
+
+    async def size_bytes(self, key: str) -> int:
+        try:
+            return (await obstore.head_async(self._store, key))["size"]
+        except FileNotFoundError as error:
+            raise FileGone(key) from error
+
+    async def read(self, key: str) -> bytes:
+        try:
+            result = await obstore.get_async(self._store, key)
+        except FileNotFoundError as error:
+            raise FileGone(key) from error
+        return bytes(await result.bytes_async())
+
+    async def stream(self, key: str, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes from ``start`` up to, but without, ``end``."""
+        try:
+            result = await obstore.get_async(self._store, key, options={"range": (start, end)})
+        except FileNotFoundError as error:
+            raise FileGone(key) from error
+        async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
+            yield bytes(chunk)
+
+    async def delete(self, key: str) -> None:
+        """Delete; a file that is not there is deleted already."""
+        try:
+            await obstore.delete_async(self._store, key)
+        except FileNotFoundError:
+            return
+
+    async def keys_older_than(self, prefix: str, moment: datetime) -> AsyncIterator[list[str]]:
+        """Pages of keys under ``prefix`` that were last written before ``moment``."""
+        async for page in self._store.list(prefix):
+            yield [entry["path"] for entry in page if entry["last_modified"] < moment]
+
+    async def check(self) -> None:
+        """Raise if the store can't be reached (a missing file is an answer too)."""
+        try:
+            await obstore.head_async(self._store, "health-check")
+        except FileNotFoundError:
+            return
+
+
+def local_files(folder: Path) -> Files:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return Files(LocalStore(folder, automatic_cleanup=True))
+
+
+def s3_files(
+    url: str, *, endpoint: str | None, region: str, access_key_id: str | None, secret_access_key: str | None
+) -> Files:
+    """``url`` is s3://bucket/prefix. Without keys the machine's own role is used."""
+    parts = urlsplit(url)
+    return Files(
+        S3Store(
+            parts.netloc,
+            prefix=parts.path.strip("/") or None,
+            endpoint=endpoint,
+            region=region,
+            access_key_id=access_key_id,
+            secret_access_key=secret_access_key,
+            virtual_hosted_style_request=endpoint is None,
+            client_options={"allow_http": True, "timeout": "60s", "connect_timeout": "5s"},
+            retry_config={"max_retries": 3, "retry_timeout": timedelta(seconds=20)},
+        )
+    )

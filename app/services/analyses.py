@@ -1,0 +1,186 @@
+"""Jobs as the workers see them: claim, keep the lease, record a result or a failure, give back, sweep.
+
+Every step is a conditional update on the job's row, so each can be repeated and of two workers only one gets through.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+import msgspec
+from sqlalchemy import ColumnElement
+
+from app.db.models import Job, Review
+from app.db.repositories import jobs as repository
+from app.db.uow import UnitOfWork, Wakeup
+from app.domain.failures import Failure, FailureCode
+from app.domain.ids import utc_now
+from app.domain.jobs import MAX_LOSSES, EventType, JobKind, JobState, review_reason
+from app.domain.results import GenreResult
+
+_SWEEP_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A worker's right to a job, until the lease ends. ``queued_ms``: from the upload to this claim."""
+
+    job_id: uuid.UUID
+    attempt: int
+    worker_id: uuid.UUID
+    kind: JobKind
+    storage_key: str | None
+    queued_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """What decoding has found out about the file."""
+
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    title: str | None
+    artist: str | None
+
+
+async def claim_job(uow: UnitOfWork, job_id: uuid.UUID, *, worker_id: uuid.UUID, lease_s: float) -> Claim | None:
+    """Take a queued job; None if it is not queued any more (done, cancelled, deleted or another worker's)."""
+    now = utc_now()
+    values = {
+        "state": JobState.RUNNING,
+        "worker_id": worker_id,
+        "attempt": Job.attempt + 1,
+        "started_at": now,
+        "lease_until": now + timedelta(seconds=lease_s),
+    }
+    if not await repository.change_state(uow.session, job_id, [JobState.QUEUED], **values):
+        return None
+    job = await repository.get(uow.session, job_id)
+    assert job is not None
+    uow.changed_jobs.append(job_id)
+    queued_ms = (now - job.created_at).total_seconds() * 1000
+    return Claim(job.id, job.attempt, worker_id, job.kind, job.asset.storage_key, queued_ms)
+
+
+async def renew_leases(
+    uow: UnitOfWork, worker_id: uuid.UUID, job_ids: Sequence[uuid.UUID], *, lease_s: float
+) -> set[uuid.UUID]:
+    """Extend the leases; returns the jobs that are still this worker's (the others were cancelled or taken away)."""
+    if not job_ids:
+        return set()
+    return await repository.renew_leases(uow.session, worker_id, job_ids, utc_now() + timedelta(seconds=lease_s))
+
+
+def _still_ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
+    return (Job.worker_id == claim.worker_id, Job.attempt == claim.attempt)
+
+
+async def _finish(uow: UnitOfWork, claim: Claim, state: JobState, **values: object) -> Job | None:
+    """Move the claimed job to a final state; None if it is no longer the claimer's."""
+    values = {"state": state, "finished_at": utc_now(), "lease_until": None, "worker_id": None, **values}
+    if not await repository.change_state(uow.session, claim.job_id, [JobState.RUNNING], *_still_ours(claim), **values):
+        return None
+    uow.changed_jobs.append(claim.job_id)
+    return await repository.get(uow.session, claim.job_id)
+
+
+async def record_result(
+    uow: UnitOfWork, claim: Claim, result: GenreResult, facts: FileFacts, *, review_threshold: float
+) -> bool:
+    """Write result, review entry and event in one transaction; False if the job is no longer the claimer's."""
+    job = await _finish(
+        uow,
+        claim,
+        JobState.DONE,
+        result=msgspec.to_builtins(result),
+        genre=result.top1.genre,
+        probability=result.top1.probability,
+        tier=result.tier,
+    )
+    if job is None:
+        return False
+    asset = job.asset
+    asset.duration_s, asset.sample_rate_hz, asset.channels = facts.duration_s, facts.sample_rate_hz, facts.channels
+    asset.title, asset.artist = facts.title, facts.artist
+    await repository.drop_review(uow.session, job.id)
+    reason = review_reason(result.top1.probability, audible=result.audible, threshold=review_threshold)
+    if reason is not None:
+        uow.session.add(Review(job_id=job.id, reason=reason))
+    repository.add_event(uow.session, EventType.JOB_DONE, job.id, {"genre": result.top1.genre})
+    return True
+
+
+async def record_failure(uow: UnitOfWork, claim: Claim, failure: Failure) -> str | None:
+    """Write failure and event. For a final failure the audio is given up: its storage key is returned for deletion."""
+    error = {"code": failure.code, "params": failure.params}
+    job = await _finish(uow, claim, JobState.FAILED, error=error)
+    if job is None:
+        return None
+    repository.add_event(uow.session, EventType.JOB_FAILED, job.id, {"code": failure.code})
+    if not failure.words.final:
+        return None
+    key, job.asset.storage_key = job.asset.storage_key, None
+    return key
+
+
+async def give_back(uow: UnitOfWork, claim: Claim) -> None:
+    """A stopping worker returns a job it could not finish."""
+    values = {
+        "state": JobState.QUEUED,
+        "lease_until": None,
+        "worker_id": None,
+        "rung_at": utc_now(),
+    }
+    if await repository.change_state(uow.session, claim.job_id, [JobState.RUNNING], *_still_ours(claim), **values):
+        uow.wakeups.append(Wakeup(claim.job_id, claim.attempt))
+        uow.changed_jobs.append(claim.job_id)
+
+
+async def requeue_lost(uow: UnitOfWork) -> int:
+    """Jobs whose worker fell silent go back to the queue, or fail once that has happened too often."""
+    now = utc_now()
+    lost = await repository.with_expired_lease(uow.session, now, _SWEEP_LIMIT)
+    for job in lost:
+        expired = (Job.lease_until < now, Job.attempt == job.attempt)
+        await (_fail_lost(uow, job, *expired) if job.losses + 1 >= MAX_LOSSES else _requeue(uow, job, *expired))
+    return len(lost)
+
+
+async def _requeue(uow: UnitOfWork, job: Job, *conditions: ColumnElement[bool]) -> None:
+    values = {
+        "state": JobState.QUEUED,
+        "lease_until": None,
+        "worker_id": None,
+        "rung_at": utc_now(),
+        "losses": Job.losses + 1,
+    }
+    if await repository.change_state(uow.session, job.id, [JobState.RUNNING], *conditions, **values):
+        uow.wakeups.append(Wakeup(job.id, job.attempt))
+        uow.changed_jobs.append(job.id)
+
+
+async def _fail_lost(uow: UnitOfWork, job: Job, *conditions: ColumnElement[bool]) -> None:
+    error = {"code": FailureCode.WORKER_LOST, "params": {"attempts": job.losses + 1}}
+    values = {
+        "state": JobState.FAILED,
+        "finished_at": utc_now(),
+        "lease_until": None,
+        "worker_id": None,
+        "error": error,
+    }
+    if await repository.change_state(uow.session, job.id, [JobState.RUNNING], *conditions, **values):
+        repository.add_event(uow.session, EventType.JOB_FAILED, job.id, {"code": FailureCode.WORKER_LOST})
+        uow.changed_jobs.append(job.id)
+
+
+async def ring_again(uow: UnitOfWork, *, after_s: float) -> int:
+    """Ring once more for queued jobs nobody has rung for lately: Redis may have been down or lost its memory."""
+    now = utc_now()
+    waiting = await repository.queued_and_unheard(uow.session, now - timedelta(seconds=after_s), _SWEEP_LIMIT)
+    await repository.mark_rung(uow.session, [job.id for job in waiting], now)
+    uow.wakeups.extend(Wakeup(job.id, job.attempt) for job in waiting)
+    return len(waiting)
