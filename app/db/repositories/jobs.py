@@ -116,7 +116,7 @@ async def submitter_names(session: AsyncSession, jobs: Sequence[Job]) -> dict[uu
     ):
         if ids:
             rows = await session.execute(select(table.id, table.name).where(table.id.in_(ids)))
-            names.update(dict(rows.tuples().all()))
+            names.update({row.id: row.name for row in rows})
     return names
 
 

@@ -1,0 +1,81 @@
+"""Fixtures that everybody shares: real databases, migrated by alembic, and units of work on them."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.db.engine import Database
+from app.db.migrations import upgrade
+from app.db.uow import Store
+from app.integrations.files import Files, local_files
+from tests.support.outside import RecordingOutside
+from tests.support.postgres import PostgresServer
+
+# A developer's own settings must not reach the tests.
+for _name in [name for name in os.environ if name.startswith("EARMARK_")]:
+    del os.environ[_name]
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    server = PostgresServer()
+    server.start()
+    yield server
+    server.remove()
+
+
+@pytest.fixture
+def sqlite_dsn(tmp_path: Path) -> str:
+    return f"sqlite+aiosqlite:///{tmp_path / 'earmark.db'}"
+
+
+@pytest.fixture
+def postgres_dsn(postgres: PostgresServer) -> Iterator[str]:
+    name = f"test_{uuid.uuid4().hex}"
+    yield postgres.create_database(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def dsn(request: pytest.FixtureRequest) -> str:
+    """Address of an empty database, on each kind of server."""
+    return request.getfixturevalue(f"{request.param}_dsn")
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """A migrated database, on each kind of server."""
+    database = Database(dsn)
+    await upgrade(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def outside() -> RecordingOutside:
+    return RecordingOutside()
+
+
+@pytest.fixture
+def store(database: Database, outside: RecordingOutside) -> Store:
+    """Units of work on each kind of server; what they ring for is remembered by ``outside``."""
+    return Store(database, outside)
+
+
+@pytest.fixture
+async def sqlite_store(sqlite_dsn: str, outside: RecordingOutside) -> AsyncIterator[Store]:
+    """The same on SQLite alone, where the server makes no difference."""
+    database = Database(sqlite_dsn)
+    await upgrade(database)
+    yield Store(database, outside)
+    await database.close()
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Files:
+    return local_files(tmp_path / "files")
