@@ -4,8 +4,8 @@ import { basename } from "node:path";
 
 const target = "static/vendor";
 const files = [
+  "@fontsource-variable/inter/files/inter-latin-wght-normal.woff2",
   "htmx.org/dist/htmx.min.js",
-  "htmx-ext-sse/dist/sse.min.js",
   "swagger-ui-dist/swagger-ui.css",
   "swagger-ui-dist/swagger-ui-bundle.js",
   "swagger-ui-dist/swagger-ui-standalone-preset.js",
