@@ -6,9 +6,11 @@ EarmarkError
 ├── Forbidden      known, but not allowed                            403
 ├── NotFound       no such thing (or not for this caller)            404
 ├── Conflict       the thing is not in a state that allows it        409
+├── MethodNotAllowed  there is something here, but not for this verb  405
 ├── TooLarge       over a size limit                                 413
 ├── Unsupported    not a kind of file we can hear                    415
-└── Unavailable    a part is down or busy: try again later           503
+├── Unavailable    a part is down or busy: try again later           503
+└── Unexpected     a bug: the log has the traceback                  500
 
 The kind decides the HTTP status (``app.routes.problems``) and whether a worker tries again. The words are message ids: the
 API answers them in English, the portal in the reader's language, both with the same parameters filled in.
@@ -64,6 +66,12 @@ class Conflict(EarmarkError):
     title = N_("Not possible now")
 
 
+class MethodNotAllowed(EarmarkError):
+    code = "method_not_allowed"
+    title = N_("Not possible here")
+    detail = N_("This address does not answer to {method}.")
+
+
 class TooLarge(EarmarkError):
     code = "too_large"
     title = N_("The file is too large")
@@ -80,6 +88,57 @@ class Unavailable(EarmarkError):
     code = "unavailable"
     title = N_("Temporarily unavailable")
     detail = N_("A part of Earmark is not reachable right now. Please try again in a moment.")
+
+
+class Unexpected(EarmarkError):
+    code = "internal"
+    title = N_("An unexpected error")
+    detail = N_("This should not have happened. It is in the log under the number {error_id}.")
+
+
+# --- requests
+
+
+class RequestMalformed(Invalid):
+    code = "request_malformed"
+    title = N_("The request is not well formed")
+    detail = N_("The request could not be read.")
+
+
+class ValidationFailed(Invalid):
+    code = "validation_failed"
+    title = N_("A value is not valid")
+    detail = N_("At least one value of the request is missing or not of the right form.")
+
+
+class CursorInvalid(Invalid):
+    code = "cursor_invalid"
+    title = N_("The cursor is not valid")
+    detail = N_("Use the value of next_cursor as it was given, or none to start at the newest.")
+
+
+class BodyTooLarge(TooLarge):
+    code = "body_too_large"
+    title = N_("The request is too large")
+    detail = N_("The body of this request is larger than this address accepts.")
+
+
+class MediaTypeUnsupported(Unsupported):
+    code = "media_type_unsupported"
+    title = N_("Unsupported kind of body")
+    detail = N_("This address does not accept a body of this Content-Type.")
+
+
+class CsrfFailed(Forbidden):
+    code = "csrf_failed"
+    title = N_("Please reload the page")
+    detail = N_("The request did not carry this session's token. Reload the page and try again.")
+
+
+class HostRefused(Forbidden):
+    code = "host_refused"
+    title = N_("Unknown host name")
+    detail = N_("Earmark runs in local mode and answers only to this machine's own names, such as localhost.")
 
 
 # --- uploads
