@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import sqlalchemy as sa
-
 from alembic import context
+
 from app.db.models import Base, UtcDateTime
 
 

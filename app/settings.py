@@ -6,6 +6,7 @@ docs/settings.md lists every field; a test compares the two.
 from __future__ import annotations
 
 import ipaddress
+import json
 import os
 import secrets
 from functools import cached_property
@@ -72,7 +73,7 @@ class Settings(BaseSettings):
     )
     oidc_scopes: str = Field("openid profile email", description="Scopes asked for at sign-in.")
     oidc_role_claim: str = Field("groups", description="Claim of the ID token that carries groups or roles.")
-    oidc_role_map: dict[str, Role] = Field(
+    oidc_role_map: Annotated[dict[str, Role], NoDecode] = Field(
         default_factory=dict,
         description='Which value of the claim gives which role, as JSON: {"curators": "reviewer"}.',
     )
@@ -117,6 +118,14 @@ class Settings(BaseSettings):
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("oidc_role_map", mode="before")
+    @classmethod
+    def _parse_json(cls, value: object) -> object:
+        try:
+            return json.loads(value) if isinstance(value, str) else value
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is not JSON: {error.msg}") from error
 
     @field_validator("database_url")
     @classmethod
