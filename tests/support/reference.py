@@ -1,0 +1,49 @@
+"""The reference pipeline, drawn with librosa, matplotlib and PIL as the public checkpoint's training data was."""
+
+from __future__ import annotations
+
+import io
+
+import librosa
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from PIL import Image
+
+SAMPLE_RATE_HZ = 22_050
+WINDOW_S = 11.4
+
+
+def reference_samples(path: str) -> NDArray[np.float32]:
+    return librosa.load(path, sr=SAMPLE_RATE_HZ, mono=True, duration=30)[0]
+
+
+def reference_decibels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    magnitudes = np.abs(librosa.cqt(samples, sr=SAMPLE_RATE_HZ))
+    return librosa.power_to_db(magnitudes**2, ref=np.max)
+
+
+def reference_figure(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """A window drawn and compressed: uint8 RGB, (369, 496, 3)."""
+    figure = Figure(figsize=(6.4, 4.8), dpi=100)
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    axes.pcolormesh(decibels, cmap="magma", rasterized=True)
+    axes.set_axis_off()
+    content = io.BytesIO()
+    figure.savefig(content, format="jpg", bbox_inches="tight", pad_inches=0.0)
+    with Image.open(content) as drawn:
+        return np.asarray(drawn.convert("RGB"))
+
+
+def reference_pictures(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """The windows of a clip of at least 11.4 s: uint8 RGB, (windows, 224, 224, 3)."""
+    decibels = reference_decibels(samples)
+    frames = decibels.shape[1]
+    step = int(WINDOW_S * frames / (len(samples) / SAMPLE_RATE_HZ))
+    count = frames // step
+    first = int(0.5 * (frames - count * step))
+    windows = [decibels[:, first + i * step : first + (i + 1) * step] for i in range(count)]
+    figures = [Image.fromarray(reference_figure(window)) for window in windows]
+    return np.stack([np.asarray(figure.resize((224, 224), Image.Resampling.BILINEAR)) for figure in figures])
