@@ -219,3 +219,23 @@ class ApiKeyNotFound(NotFound):
     code = "api_key_not_found"
     title = N_("No such API key")
     detail = N_("There is no valid API key called “{name}”.")
+
+
+class ModelBroken(EarmarkError):
+    code = "model_broken"
+    title = N_("The model can't be used")
+    detail = N_("{path}: {problem}. {remedy}")
+
+
+class CheckpointRefused(Invalid):
+    code = "checkpoint_refused"
+    title = N_("The checkpoint can't be imported")
+    detail = N_("{path}: {problem}.")
+
+
+class DeviceMissing(EarmarkError):
+    code = "device_missing"
+    title = N_("No such compute device")
+    detail = N_(
+        "torch finds no device “{device}”. Set EARMARK_DEVICE to auto or cpu, or install the driver and a CUDA torch."
+    )
