@@ -13,6 +13,7 @@ from app.db.engine import Database
 from app.db.migrations import upgrade
 from app.db.uow import Store
 from app.integrations.files import Files, local_files
+from tests.support.first_run import FirstRun
 from tests.support.outside import RecordingOutside
 from tests.support.postgres import PostgresServer
 
@@ -79,3 +80,19 @@ async def sqlite_store(sqlite_dsn: str, outside: RecordingOutside) -> AsyncItera
 @pytest.fixture
 def files(tmp_path: Path) -> Files:
     return local_files(tmp_path / "files")
+
+
+@pytest.fixture(scope="session")
+def first_run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FirstRun]:
+    """Earmark, started by `make run` on an empty data folder; it has built the starter model and is running."""
+    run = FirstRun(tmp_path_factory.mktemp("first-run") / "data")
+    run.start()
+    yield run
+    run.kill()
+
+
+@pytest.fixture(scope="session")
+def starter_bundle(first_run: FirstRun) -> Path:
+    """The starter model as the first start has built it."""
+    [bundle] = (first_run.data_dir / "models" / "starter").iterdir()
+    return bundle
