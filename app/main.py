@@ -1,0 +1,154 @@
+"""The web process is assembled here and nowhere else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import cast
+
+from granian.utils.proxies import wrap_asgi_with_proxy_headers
+from litestar import Litestar
+from litestar.datastructures import State
+from litestar.plugins.jinja import JinjaTemplateEngine
+from litestar.types import ASGIApp
+
+from app.db.engine import Database
+from app.db.uow import Store
+from app.integrations.files import Files, local_files, s3_files
+from app.integrations.oidc import Provider
+from app.integrations.progress import Progress
+from app.integrations.queue import RedisOutside
+from app.integrations.valkey import default_redis_url
+from app.logs import configure_logging
+from app.routes.api import api_router
+from app.routes.auth import auth_router
+from app.routes.credentials import Authentication
+from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts
+from app.routes.guards import requires_permission
+from app.routes.health import health_router
+from app.routes.middleware import Envelope
+from app.routes.portal import portal_router
+from app.routes.portal.errors import error_page
+from app.routes.portal.templating import template_config
+from app.routes.problems import exception_handlers
+from app.routes.statics import static_router, version_of
+from app.routes.template_globals import install_template_globals
+from app.settings import Settings, load_settings
+
+_ROOT = Path(__file__).parent.parent
+STATIC_DIR = _ROOT / "static"
+# Of requests that carry no file.
+_BODY_LIMIT_BYTES = 1_000_000
+
+
+def web_config(settings: Settings) -> WebConfig:
+    return WebConfig(
+        base_url=settings.base_url,
+        local_mode=settings.local_mode,
+        signing_key=settings.signing_key,
+        session_lifetime=timedelta(hours=settings.session_hours),
+        roles=RolePolicy(
+            claim=settings.oidc_role_claim, role_map=settings.oidc_role_map, default=settings.oidc_default_role
+        ),
+        upload_limit_bytes=settings.upload_limit_bytes,
+        static_dir=STATIC_DIR,
+        static_version=version_of(STATIC_DIR),
+    )
+
+
+def open_files(settings: Settings) -> Files:
+    """The storage that the settings name."""
+    if settings.storage_url is None:
+        return local_files(settings.storage_dir)
+    secret = settings.storage_secret_access_key
+    return s3_files(
+        settings.storage_url,
+        endpoint=settings.storage_endpoint,
+        region=settings.storage_region,
+        access_key_id=settings.storage_access_key_id,
+        secret_access_key=secret.get_secret_value() if secret else None,
+    )
+
+
+def identity_provider(settings: Settings) -> Provider | None:
+    if settings.oidc_issuer is None:
+        return None
+    secret = settings.oidc_client_secret
+    return Provider(
+        settings.oidc_issuer,
+        client_id=settings.oidc_client_id,
+        client_secret=secret.get_secret_value() if secret else None,
+        scopes=settings.oidc_scopes,
+    )
+
+
+def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+    """Opens the outside when the server starts, in its event loop, and closes it in reverse."""
+
+    @asynccontextmanager
+    async def lifespan(app: Litestar) -> AsyncIterator[None]:
+        redis_url = settings.redis_url or default_redis_url(settings.data_dir)
+        database, outside, progress = Database(settings.database_dsn), RedisOutside(redis_url), Progress(redis_url)
+        app.state.parts = WebParts(
+            config=web_config(settings),
+            store=Store(database, outside),
+            files=open_files(settings),
+            progress=progress,
+            provider=identity_provider(settings),
+            check_redis=outside.check,
+        )
+        await progress.start()
+        try:
+            yield
+        finally:
+            await progress.close()
+            await outside.close()
+            await database.close()
+
+    return lifespan
+
+
+def create_app(
+    settings: Settings, lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None
+) -> Litestar:
+    """The web application. ``lifespan`` puts other parts into ``app.state.parts`` than the settings name (tests do)."""
+    static_version = version_of(STATIC_DIR)
+    app = Litestar(
+        route_handlers=[
+            api_router(),
+            portal_router(),
+            auth_router(),
+            health_router(),
+            static_router(STATIC_DIR, static_version),
+        ],
+        lifespan=[lifespan or _lifespan(settings)],
+        state=State(),
+        dependencies=DEPENDENCIES,
+        guards=[requires_permission],
+        middleware=[Authentication()],
+        exception_handlers=exception_handlers(error_page),
+        template_config=template_config(),
+        request_max_body_size=_BODY_LIMIT_BYTES,
+        logging_config=None,
+        openapi_config=None,
+    )
+    install_template_globals(cast("JinjaTemplateEngine", app.template_engine))
+    app.asgi_handler = _wrapped(app.asgi_handler, settings)
+    return app
+
+
+def _wrapped(app: ASGIApp, settings: Settings) -> ASGIApp:
+    enveloped: ASGIApp = Envelope(app, https=settings.base_url.startswith("https://"), form_target=settings.oidc_issuer)
+    if not settings.trusted_proxies:
+        return enveloped
+    return cast("ASGIApp", wrap_asgi_with_proxy_headers(enveloped, trusted_hosts=list(settings.trusted_proxies)))
+
+
+def web_app() -> Litestar:
+    """For the server: everything from the environment."""
+    settings = load_settings()
+    settings.prepare_data_dir()
+    configure_logging(settings, "web")
+    return create_app(settings)

@@ -1,0 +1,54 @@
+"""What there is to know before submitting anything: genres, models, and who is asking."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from litestar import get
+from msgspec import Meta
+
+from app.domain.genres import GENRES
+from app.domain.permissions import Permission
+from app.domain.views import ModelOut, UserOut
+from app.routes.deps import Caller, ReadUow
+from app.routes.guards import needs
+from app.services import models
+
+
+class GenreOut(msgspec.Struct, frozen=True):
+    """One of the sixteen genres."""
+
+    id: Annotated[str, Meta(examples=["soft_rock"])]
+    name: Annotated[str, Meta(description="English name", examples=["Soft rock"])]
+    level_1: Annotated[str, Meta(description="Its class of the two coarsest", examples=["non_classic"])]
+    level_2: Annotated[str, Meta(description="Its class of the nine coarser ones", examples=["rock"])]
+
+
+@get(
+    "/genres", opt=needs(Permission.JOBS_READ), operation_id="listGenres", summary="List the genres", tags=["catalogue"]
+)
+async def list_genres() -> list[GenreOut]:
+    """All sixteen, in the order of the network's outputs: the order of `windows[].probabilities`."""
+    return [GenreOut(genre.id, genre.name, genre.level_1, genre.level_2) for genre in GENRES]
+
+
+@get(
+    "/models",
+    opt=needs(Permission.MODELS_READ),
+    operation_id="listModels",
+    summary="List the models",
+    tags=["catalogue"],
+)
+async def list_models(read_uow: ReadUow) -> list[ModelOut]:
+    """The models that this installation knows; one of each kind is active."""
+    return await models.list_models(read_uow)
+
+
+@get("/me", opt=needs(Permission.JOBS_READ), operation_id="getMe", summary="Who is asking", tags=["catalogue"])
+async def get_me(caller: Caller) -> UserOut:
+    """The person or API key behind the credentials of this request."""
+    return UserOut(name=caller.name, role=caller.role, kind="user" if caller.user_id else "api_key")
+
+
+HANDLERS = [list_genres, list_models, get_me]

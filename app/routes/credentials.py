@@ -1,0 +1,148 @@
+"""Who sends a request: an API key under /api, else the session cookie. The two never mix."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+import uuid
+from urllib.parse import urlsplit
+
+from litestar import Request
+from litestar.datastructures import Cookie
+from litestar.enums import RequestEncodingType, ScopeType
+from litestar.middleware import ASGIMiddleware
+from litestar.types import ASGIApp, Receive, Scope, Send
+
+from app.domain.permissions import Principal
+from app.errors import CsrfFailed, HostRefused, Unauthenticated
+from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
+from app.services import accounts
+from app.services.accounts import SignedIn
+
+CSRF_HEADER = "x-csrf-token"
+CSRF_FIELD = "_csrf_token"
+API_PREFIX = "/api/"
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
+# A form that carries the token in a field is read whole before its route is; anything larger sends the header.
+_CSRF_FORM_LIMIT_BYTES = 64 * 1024
+# Writing down that a key was used is worth one write in this time, not one for each request.
+_KEY_USE_INTERVAL_S = 60.0
+
+
+# --- the session cookie
+
+
+def cookie_name(config: WebConfig, purpose: str = "session") -> str:
+    """Behind https the prefix makes browsers refuse the cookie from anybody but this very host."""
+    return f"__Host-earmark-{purpose}" if config.https else f"earmark-{purpose}"
+
+
+def make_cookie(config: WebConfig, value: str, *, max_age_s: int, purpose: str = "session") -> Cookie:
+    """Lax, not strict: the identity provider sends the browser back here by a link."""
+    return Cookie(
+        key=cookie_name(config, purpose),
+        value=value,
+        path="/",
+        max_age=max_age_s,
+        secure=config.https,
+        httponly=True,
+        samesite="lax",
+    )
+
+
+def dropped_cookie(config: WebConfig, purpose: str = "session") -> Cookie:
+    return make_cookie(config, "", max_age_s=0, purpose=purpose)
+
+
+# --- CSRF
+
+
+def csrf_token(connection: Connection) -> str:
+    """The token of this session, or an empty string without one. A new sign-in is a new session, hence a new token."""
+    session = connection.auth
+    if session is None:
+        return ""
+    key = parts_of(connection).config.signing_key.encode()
+    return hmac.new(key, b"csrf:" + session.session_id.bytes, hashlib.sha256).hexdigest()
+
+
+async def _sent_csrf_token(request: WebRequest) -> str:
+    """From the header, or from a field of a small form. The body of an upload is never read for it."""
+    if header := request.headers.get(CSRF_HEADER):
+        return header
+    length = request.content_length
+    if request.content_type[0] != RequestEncodingType.URL_ENCODED or not length or length > _CSRF_FORM_LIMIT_BYTES:
+        return ""
+    return str((await request.form()).get(CSRF_FIELD, ""))
+
+
+async def _check_csrf(request: WebRequest) -> None:
+    if request.method in _SAFE_METHODS:
+        return
+    if not hmac.compare_digest((await _sent_csrf_token(request)).encode(), csrf_token(request).encode()):
+        raise CsrfFailed
+
+
+# --- local mode
+
+
+def check_host(request: WebRequest, config: WebConfig) -> None:
+    """In local mode a name that some web site made point to this machine (DNS rebinding) opens nothing."""
+    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
+    if config.local_mode and host not in _LOOPBACK_NAMES | {urlsplit(config.base_url).hostname}:
+        raise HostRefused
+
+
+# --- the middleware
+
+
+class Authentication(ASGIMiddleware):
+    """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``."""
+
+    scopes = (ScopeType.HTTP,)
+
+    def __init__(self) -> None:
+        self._key_noted_at: dict[uuid.UUID, float] = {}
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
+        scope["user"] = scope["auth"] = None
+        request: WebRequest = Request(scope, receive, send)
+        parts = parts_of(request)
+        check_host(request, parts.config)
+        authorization = request.headers.get("authorization")
+        if request.scope["path"].startswith(API_PREFIX) and authorization is not None:
+            scope["user"] = await self._by_key(parts, authorization)
+        elif session := await _by_cookie(parts, request):
+            scope["user"], scope["auth"] = session.principal, session
+            await _check_csrf(request)
+        await next_app(scope, receive, send)
+
+    async def _by_key(self, parts: WebParts, authorization: str) -> Principal:
+        scheme, _, key = authorization.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Unauthenticated
+        async with parts.store.reading() as uow:
+            principal = await accounts.principal_of_api_key(uow, key.strip())
+        if principal is None:
+            raise Unauthenticated
+        await self._note_use(parts, principal)
+        return principal
+
+    async def _note_use(self, parts: WebParts, principal: Principal) -> None:
+        key_id, now = principal.api_key_id, time.monotonic()
+        if key_id is None or now - self._key_noted_at.get(key_id, -_KEY_USE_INTERVAL_S) < _KEY_USE_INTERVAL_S:
+            return
+        self._key_noted_at[key_id] = now
+        async with parts.store.writing() as uow:
+            await accounts.note_api_key_use(uow, key_id)
+
+
+async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:
+    token = request.cookies.get(cookie_name(parts.config))
+    if not token:
+        return None
+    async with parts.store.reading() as uow:
+        return await accounts.session_of(uow, token)

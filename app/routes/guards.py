@@ -1,0 +1,29 @@
+"""Every route says who may use it: ``opt["permission"]``, or ``opt["public"]`` with the reason. Saying nothing closes it."""
+
+from __future__ import annotations
+
+from litestar.handlers import BaseRouteHandler
+
+from app.domain.permissions import Permission
+from app.errors import Forbidden, Unauthenticated
+from app.routes.deps import Connection
+
+
+def needs(permission: Permission) -> dict[str, object]:
+    """The ``opt`` of a route for callers with this permission."""
+    return {"permission": permission}
+
+
+def public(reason: str) -> dict[str, object]:
+    """The ``opt`` of a route for everybody."""
+    return {"public": reason}
+
+
+def requires_permission(connection: Connection, handler: BaseRouteHandler) -> None:
+    if handler.opt.get("public"):
+        return
+    if connection.user is None:
+        raise Unauthenticated
+    permission = handler.opt.get("permission")
+    if not isinstance(permission, Permission) or not connection.user.may(permission):
+        raise Forbidden

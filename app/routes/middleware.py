@@ -1,0 +1,103 @@
+"""Around everything, also around addresses that lead nowhere: request id, one line in the log, security headers."""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from urllib.parse import urlsplit
+
+import structlog
+from litestar.datastructures import MutableScopeHeaders
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+
+log = structlog.stdlib.get_logger(__name__)
+
+_SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+_QUIET_PREFIXES = ("/health/", "/static/")
+# A one-time link is a secret that is part of the path.
+_SECRET_PATHS = re.compile(r"^(/sign-in/)(?!start$|callback$|backchannel-logout$).+")
+
+
+def content_security_policy(form_target: str | None) -> str:
+    """Nothing from elsewhere, nothing inline. ``form_target``: where the form of signing out may be redirected to."""
+    form_action = "'self'"
+    if form_target is not None:
+        parts = urlsplit(form_target)
+        form_action += f" {parts.scheme}://{parts.netloc}"
+    return (
+        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        f"form-action {form_action}"
+    )
+
+
+def _request_id(scope: HTTPScope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(text := value.decode("latin-1")):
+            return text
+    return secrets.token_hex(8)
+
+
+def _log_access(scope: HTTPScope, status: int, started: float) -> None:
+    path = _SECRET_PATHS.sub(r"\1…", scope["path"])
+    quiet = status < 400 and path.startswith(_QUIET_PREFIXES)
+    extra = {"problem": code} if (code := scope.get("state", {}).get("problem")) else {}
+    write = log.debug if quiet else log.info
+    duration_ms = round((time.perf_counter() - started) * 1000, 1)
+    write("request", method=scope["method"], path=path, status=status, duration_ms=duration_ms, **extra)
+
+
+async def _send_last_resort(send: Send) -> None:
+    """When even the error page fails."""
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": "http.response.start", "status": 500, "headers": headers})
+    await send({"type": "http.response.body", "body": b"An unexpected error.", "more_body": False})
+
+
+class Envelope:
+    """The outermost layer of the web application."""
+
+    def __init__(self, app: ASGIApp, *, https: bool, form_target: str | None) -> None:
+        self._app = app
+        self._headers = {
+            "content-security-policy": content_security_policy(form_target),
+            "x-content-type-options": "nosniff",
+            "referrer-policy": "same-origin",
+            "x-frame-options": "DENY",
+            "cross-origin-opener-policy": "same-origin",
+            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+        }
+        if https:
+            self._headers["strict-transport-security"] = "max-age=31536000"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        started, status, request_id = time.perf_counter(), 0, _request_id(scope)
+
+        async def send_with_headers(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                self._add_headers(MutableScopeHeaders.from_message(message), request_id)
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._app(scope, receive, send_with_headers)
+            except Exception:
+                if status:
+                    raise  # the answer is under way: all that is left is to break it off
+                log.exception("unexpected error in the answer to an error")
+                await _send_last_resort(send_with_headers)
+            finally:
+                _log_access(scope, status, started)
+
+    def _add_headers(self, headers: MutableScopeHeaders, request_id: str) -> None:
+        headers["x-request-id"] = request_id
+        for name, value in self._headers.items():
+            headers.setdefault(name, value)
+        # Everything that does not say otherwise is somebody's own business.
+        headers.setdefault("cache-control", "no-store")

@@ -1,0 +1,210 @@
+"""Failures as RFC 9457 problems, or as pages where a browser asked for one."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Protocol, cast
+from urllib.parse import quote
+
+import msgspec
+import structlog
+from litestar import Response
+from litestar.exceptions import HTTPException, ValidationException
+from litestar.response import Redirect
+from msgspec import Meta
+
+from app.errors import (
+    BodyTooLarge,
+    Conflict,
+    EarmarkError,
+    Forbidden,
+    Invalid,
+    MediaTypeUnsupported,
+    MethodNotAllowed,
+    NotFound,
+    RequestMalformed,
+    TooLarge,
+    Unauthenticated,
+    Unavailable,
+    Unexpected,
+    Unsupported,
+    ValidationFailed,
+)
+from app.routes.deps import WebRequest
+
+log = structlog.stdlib.get_logger(__name__)
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+SIGN_IN_PATH = "/sign-in"
+_MACHINE_PREFIXES = ("/api/", "/health/", "/openapi.json", "/static/")
+
+_ERROR_OF_STATUS: dict[int, type[EarmarkError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    413: BodyTooLarge,
+    415: MediaTypeUnsupported,
+}
+_STATUS_OF_KIND: dict[type[EarmarkError], int] = {
+    Invalid: 400,
+    Unauthenticated: 401,
+    Forbidden: 403,
+    NotFound: 404,
+    MethodNotAllowed: 405,
+    Conflict: 409,
+    TooLarge: 413,
+    Unsupported: 415,
+    Unexpected: 500,
+    Unavailable: 503,
+}
+
+
+class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What is wrong with one value of the request."""
+
+    message: str
+    field: Annotated[str | None, Meta(description="Name of the value")] = None
+    source: Annotated[str | None, Meta(description="Where it was: body, query, path, header")] = None
+
+
+class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A failed request (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="Address of the explanation", examples=["/docs/errors#job_not_found"])]
+    title: Annotated[str, Meta(examples=["No such job"])]
+    status: Annotated[int, Meta(examples=[404])]
+    detail: Annotated[str, Meta(examples=["There is no such job, or it has been deleted."])]
+    code: Annotated[str, Meta(description="Stable code of the kind of problem", examples=["job_not_found"])]
+    instance: Annotated[str, Meta(description="Path of the request")]
+    error_id: Annotated[str | None, Meta(description="Number under which the log has more, for unexpected errors")] = (
+        None
+    )
+    errors: Annotated[list[FieldError] | None, Meta(description="What is wrong with which value")] = None
+
+
+def status_of(error: EarmarkError) -> int:
+    return next(status for kind, status in _STATUS_OF_KIND.items() if isinstance(error, kind))
+
+
+def problem_of(error: EarmarkError, *, status: int, instance: str, errors: list[FieldError] | None = None) -> Problem:
+    return Problem(
+        type=f"/docs/errors#{error.code}",
+        title=error.title,
+        status=status,
+        detail=str(error),
+        code=error.code,
+        instance=instance,
+        error_id=cast("str | None", error.params.get("error_id")),
+        errors=errors,
+    )
+
+
+# --- what was raised, in our own words
+
+
+def _field_errors(error: ValidationException) -> list[FieldError]:
+    extra = error.extra if isinstance(error.extra, list) else []
+    return [
+        FieldError(
+            str(entry.get("message", "")), entry.get("key"), str(source) if (source := entry.get("source")) else None
+        )
+        for entry in cast("list[dict[str, Any]]", extra)
+    ]
+
+
+def _translate(request: WebRequest, error: HTTPException) -> EarmarkError:
+    """The failures that Litestar finds itself."""
+    if isinstance(error, ValidationException):
+        return ValidationFailed()
+    if error.status_code == 405:
+        return MethodNotAllowed(method=request.method)
+    known = _ERROR_OF_STATUS.get(error.status_code)
+    if known is not None:
+        return known()
+    return RequestMalformed() if error.status_code < 500 else _unexpected(request, error)
+
+
+def _unexpected(request: WebRequest, error: Exception) -> Unexpected:
+    """A bug. The caller gets a number, the log the same number and the traceback."""
+    error_id = secrets.token_hex(6)
+    log.error("unexpected error", error_id=error_id, method=request.method, path=request.url.path, exc_info=error)
+    return Unexpected(error_id=error_id)
+
+
+# --- the answer
+
+
+class ErrorPage(Protocol):
+    """``title`` and ``detail`` are message ids; ``params`` fill the placeholders of ``detail`` once it is translated."""
+
+    def __call__(
+        self,
+        request: WebRequest,
+        status: int,
+        title: str,
+        detail: str,
+        *,
+        error_id: str | None,
+        params: Mapping[str, str | float],
+    ) -> Response[Any]: ...
+
+
+def _wants_page(request: WebRequest) -> bool:
+    if request.scope["path"].startswith(_MACHINE_PREFIXES):
+        return False
+    return "text/html" in request.headers.get("accept", "") or "hx-request" in request.headers
+
+
+def _headers_for(request: WebRequest, error: EarmarkError, raised: Exception) -> dict[str, str]:
+    headers = dict(raised.headers or {}) if isinstance(raised, HTTPException) else {}
+    if isinstance(error, Unauthenticated) and request.scope["path"].startswith("/api/"):
+        headers["WWW-Authenticate"] = 'Bearer realm="earmark"'
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = "5"
+    return headers
+
+
+def sign_in_path(request: WebRequest) -> str:
+    """Where to sign in, and come back from: for a fragment, to the page that asked for it."""
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    return f"{SIGN_IN_PATH}?next={quote(path, safe='')}" if request.method == "GET" else SIGN_IN_PATH
+
+
+def _send_to_sign_in(request: WebRequest) -> Response[Any]:
+    if "hx-request" in request.headers:
+        # A redirect would be followed by htmx itself and swap the sign-in page into some row.
+        return Response(b"", status_code=401, headers={"HX-Redirect": SIGN_IN_PATH}, media_type="text/html")
+    return Redirect(sign_in_path(request), status_code=303)
+
+
+def _answer(request: WebRequest, error: EarmarkError, raised: Exception, page: ErrorPage) -> Response[Any]:
+    status = status_of(error)
+    if isinstance(raised, HTTPException) and 400 < raised.status_code < 500:
+        status = raised.status_code
+    request.scope["state"]["problem"] = error.code  # for the access log
+    if _wants_page(request):
+        if isinstance(error, Unauthenticated):
+            return _send_to_sign_in(request)
+        error_id = cast("str | None", error.params.get("error_id"))
+        return page(request, status, error.title, error.detail, error_id=error_id, params=error.params)
+    errors = _field_errors(raised) if isinstance(raised, ValidationException) else None
+    problem = problem_of(error, status=status, instance=request.scope["path"], errors=errors)
+    return Response(
+        problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=_headers_for(request, error, raised)
+    )
+
+
+def exception_handlers(page: ErrorPage) -> dict[type[Exception] | int, Callable[..., Response[Any]]]:
+    """For the application: every failure, foreseen or not, leaves as a problem or as ``page``."""
+
+    def handle(request: WebRequest, raised: Exception) -> Response[Any]:
+        if isinstance(raised, EarmarkError):
+            error = raised
+        elif isinstance(raised, HTTPException):
+            error = _translate(request, raised)
+        else:
+            error = _unexpected(request, raised)
+        return _answer(request, error, raised, page)
+
+    return {Exception: handle}
