@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from app.domain.results import Window
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -52,6 +54,19 @@ class Scores:
     """``probabilities``: float32, (windows, 16), each row sums to 1. ``forward_ms``: the batch's forward pass."""
 
     probabilities: NDArray[np.float32]
+    forward_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Everything the compute layer has to say about one file, and how long its stages took."""
+
+    clip: Clip
+    windows: list[Window]
+    analysed_seconds: float
+    spectrogram_png: bytes
+    decode_ms: float
+    features_ms: float
     forward_ms: float
 
 

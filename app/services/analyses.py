@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import msgspec
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, select
 
 from app.db.models import Job, Review
 from app.db.repositories import jobs as repository
@@ -64,6 +64,11 @@ async def claim_job(uow: UnitOfWork, job_id: uuid.UUID, *, worker_id: uuid.UUID,
     uow.changed_jobs.append(job_id)
     queued_ms = (now - job.created_at).total_seconds() * 1000
     return Claim(job.id, job.attempt, worker_id, job.kind, job.asset.storage_key, queued_ms)
+
+
+async def lost_before(uow: UnitOfWork, job_id: uuid.UUID) -> bool:
+    """Has a worker fallen silent over this job before?"""
+    return bool(await uow.session.scalar(select(Job.losses).where(Job.id == job_id)))
 
 
 async def renew_leases(
