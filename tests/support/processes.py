@@ -1,23 +1,43 @@
-"""Real processes in tests."""
+"""Start real server processes for tests and wait until they answer."""
 
 from __future__ import annotations
 
+import socket
+import subprocess
 import time
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+_START_LIMIT_S = 30
 
 
-def is_alive(pid: int) -> bool:
-    """Zombies count as gone: whether somebody reaps them is not our business."""
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_for_port(port: int, process: subprocess.Popen[bytes] | None = None) -> None:
+    deadline = time.monotonic() + _START_LIMIT_S
+    while time.monotonic() < deadline:
+        if process is not None and process.poll() is not None:
+            raise AssertionError(f"the server ended with {process.returncode}")
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise AssertionError(f"nothing listens on port {port}")
+
+
+@contextmanager
+def serving(command: Sequence[str], port: int, **options: object) -> Iterator[subprocess.Popen[bytes]]:
+    """A server process that listens on ``port``, killed at the end."""
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
     try:
-        status = Path(f"/proc/{pid}/stat").read_text()
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-    return status.rpartition(")")[2].split()[0] != "Z"
-
-
-def wait_until_gone(pid: int, *, timeout_s: float = 20) -> None:
-    """The kernel tells nobody but the parent, so this asks again and again."""
-    deadline_s = time.monotonic() + timeout_s
-    while is_alive(pid):
-        assert time.monotonic() < deadline_s, f"process {pid} is still there"
-        time.sleep(0.02)
+        wait_for_port(port, process)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
