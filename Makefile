@@ -66,7 +66,7 @@ $(STAMPS)/front-dev: package-lock.json tools/vendor.mjs | $(STAMPS)/venv
 	@touch $@ $(STAMPS)/front
 
 $(STAMPS)/messages: $(CATALOGUES) | $(STAMPS)/worker
-	@$(BIN)/pybabel --quiet compile --domain earmark --directory app/locale --statistics
+	@$(BIN)/pybabel --quiet compile --domain earmark --directory app/locale
 	@touch $@
 
 test: setup-dev check unit ## set up, then lint, types, layer contracts and every test

@@ -58,5 +58,14 @@ async def workers_status(uow: UnitOfWork) -> WorkersStatus:
     return WorkersStatus(ready, states.count(WorkerState.STARTING), None if ready or not messages else messages[-1])
 
 
+async def is_worker_ready(uow: UnitOfWork, host: str) -> bool:
+    """Is a worker on this machine ready, by its last sign of life?"""
+    alive_since = utc_now() - timedelta(seconds=WORKER_GONE_AFTER_S)
+    query = select(Worker.id).where(
+        Worker.host == host, Worker.state == WorkerState.READY, Worker.seen_at > alive_since
+    )
+    return (await uow.session.scalars(query.limit(1))).one_or_none() is not None
+
+
 async def forget_old_workers(uow: UnitOfWork) -> None:
     await uow.session.execute(delete(Worker).where(Worker.seen_at < utc_now() - _FORGET_AFTER))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from datetime import timedelta
 
 import pytest
@@ -68,6 +69,9 @@ async def test_a_failed_worker_says_why_until_another_is_ready(store: Store):
         await workers.report_worker(uow, healthy, WorkerState.STARTING)
         await workers.report_worker(uow, healthy, WorkerState.READY)
     assert await _status(store) == WorkersStatus(1, 0, None)
+    async with store.reading() as uow:
+        assert await workers.is_worker_ready(uow, socket.gethostname())
+        assert not await workers.is_worker_ready(uow, "elsewhere")
     async with store.writing() as uow:
         await workers.remove_worker(uow, healthy)
     assert (await _status(store)).ready == 0
