@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import io
+import subprocess
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import soundfile
 from numpy.typing import NDArray
 
 Samples = NDArray[np.float32]
@@ -24,17 +29,17 @@ def _peak(samples: NDArray[np.float64], peak: float = 0.7) -> Samples:
 
 
 def chords(seconds: float, rate_hz: int = 44_100, *, seed: int = 0) -> Samples:
-    """Sustained strings: minor and major chords that change every two seconds, with vibrato and slow swells."""
+    """Sustained strings: minor and major chords that swell and fade every two seconds, with vibrato."""
     random = np.random.default_rng(seed)
-    times = _times(seconds, rate_hz)
+    out = np.zeros_like(_times(seconds, rate_hz))
+    times = _times(2.0, rate_hz)
     vibrato = times + 0.0006 * np.sin(2 * np.pi * 5.5 * times) / 5.5
-    out = np.zeros_like(times)
-    for start in np.arange(0, seconds, 2.0):
+    for begin in range(0, len(out), len(times)):
         root_hz = 110 * 2 ** (random.integers(0, 12) / 12)
-        local = np.clip((times - start) / 2.0, 0, 1)
-        swell = np.sin(np.pi * local) ** 2 * (0.4 + 0.6 * random.random())
-        for interval in (0, random.integers(3, 5), 7, 12):
-            out += swell * _tone(vibrato, root_hz * 2 ** (interval / 12), 12, 9_000)
+        swell = np.sin(np.pi * times / 2.0) ** 2 * (0.4 + 0.6 * random.random())
+        intervals = (0, random.integers(3, 5), 7, 12)
+        chord = swell * sum(_tone(vibrato, root_hz * 2 ** (interval / 12), 12, 9_000) for interval in intervals)
+        out[begin : begin + len(times)] = chord[: len(out) - begin]
     return _peak(out)
 
 
@@ -57,11 +62,11 @@ def melody(seconds: float, rate_hz: int = 44_100, *, seed: int = 0) -> Samples:
     random = np.random.default_rng(seed)
     times = _times(seconds, rate_hz)
     out = random.standard_normal(len(times)) * 1e-4
+    sounding = _times(1.0, rate_hz)
     for start in np.arange(0, seconds, 0.2):
         begin = round(start * rate_hz)
-        local = times[begin:] - start
-        frequency_hz = 196 * 2 ** (random.integers(0, 30) / 12)
-        out[begin:] += _tone(local, frequency_hz, 8, 9_000) * np.exp(-local * 6)
+        note = _tone(sounding, 196 * 2 ** (random.integers(0, 30) / 12), 8, 9_000) * np.exp(-sounding * 6)
+        out[begin : begin + len(note)] += note[: len(out) - begin]
     return _peak(out)
 
 
@@ -86,3 +91,45 @@ KINDS: dict[str, Callable[..., Samples]] = {
     "noise": noise,
     "sweep": sweep,
 }
+
+
+# Names that soundfile writes; everything else goes through the ffmpeg program.
+_SOUNDFILE = {
+    "wav": ("WAV", "PCM_16"),
+    "flac": ("FLAC", "PCM_16"),
+    "mp3": ("MP3", "MPEG_LAYER_III"),
+    "ogg": ("OGG", "VORBIS"),
+}
+_FFMPEG = {
+    "opus": ("-c:a", "libopus", "-f", "ogg"),
+    "m4a": ("-c:a", "aac", "-f", "ipod"),
+    "aac": ("-c:a", "aac", "-f", "adts"),
+    "webm": ("-c:a", "libopus", "-f", "webm"),
+}
+CONTAINERS = (*_SOUNDFILE, *_FFMPEG)
+
+
+def stereo(left: Samples, right: Samples | None = None) -> Samples:
+    """(samples, 2); the right channel is the left one, quieter, unless given."""
+    return np.stack([left, left * np.float32(0.5) if right is None else right], axis=1)
+
+
+def encode(samples: Samples, rate_hz: int, container: str, *options: str, subtype: str | None = None) -> bytes:
+    """The bytes of an audio file. ``options`` go to ffmpeg, ``subtype`` to soundfile."""
+    if container in _SOUNDFILE and not options:
+        name, default = _SOUNDFILE[container]
+        content = io.BytesIO()
+        soundfile.write(content, samples, rate_hz, format=name, subtype=subtype or default)
+        return content.getvalue()
+    wav = encode(samples, rate_hz, "wav", subtype="FLOAT")
+    return ffmpeg(wav, *_FFMPEG.get(container, ("-f", container)), *options)
+
+
+def ffmpeg(content: bytes, *options: str) -> bytes:
+    """Run the ffmpeg program over an audio file; the output is a real file, so that its header is complete."""
+    with tempfile.TemporaryDirectory() as folder:
+        source, target = Path(folder, "in"), Path(folder, "out")
+        source.write_bytes(content)
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-i", source, "-vn", *options, target]
+        subprocess.run(command, check=True)
+        return target.read_bytes()

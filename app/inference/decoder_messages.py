@@ -1,0 +1,49 @@
+"""What a decoder process says to its worker. The other way goes one empty byte: the content is in shared memory."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from app.domain.failures import FailureCode
+from app.inference.contracts import ANALYSED_SECONDS, SAMPLE_RATE_HZ
+
+SAMPLES_LIMIT = int(ANALYSED_SECONDS * SAMPLE_RATE_HZ)
+SAMPLES_BYTES = 4 * SAMPLES_LIMIT  # float32
+MESSAGE_LIMIT_BYTES = 65_536
+ASK = b"\0"
+
+
+class Ready(msgspec.Struct, frozen=True, tag="ready"):
+    """The process is up, limited and waiting."""
+
+
+class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
+    """``sample_count`` samples are in shared memory; the rest is as in ``contracts.Clip``."""
+
+    sample_count: Annotated[int, msgspec.Meta(ge=1, le=SAMPLES_LIMIT)]
+    duration_s: float
+    sample_rate_hz: int
+    channels: int
+    title: str | None
+    artist: str | None
+    audible: bool
+
+
+class Refused(msgspec.Struct, frozen=True, tag="refused"):
+    """The file's own fault."""
+
+    code: FailureCode
+    params: dict[str, str | float]
+
+
+class Broke(msgspec.Struct, frozen=True, tag="broke"):
+    """An exception nobody foresaw; the process goes on."""
+
+    reason: str
+
+
+Message = Ready | Decoded | Refused | Broke
+encode = msgspec.msgpack.Encoder().encode
+decode = msgspec.msgpack.Decoder(Message).decode

@@ -1,0 +1,228 @@
+"""Decode files in processes of their own, so that a poisoned file takes nothing along but its own job.
+
+Each process has two pieces of anonymous shared memory, one for the file's content and one for the samples. They have no
+name, so nothing is ever left behind, whoever is killed. A process that took too long, crashed or whose caller went away in
+the middle is killed and replaced; all others are used again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import mmap
+import os
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+import app
+from app.domain.failures import AnalysisFailed, FailureCode
+from app.inference import decoder_messages as messages
+from app.inference.contracts import Clip
+
+_START_TIMEOUT_S = 60
+_SOURCE_ROOT = Path(app.__file__).parent.parent
+
+
+class DecoderClosedError(Exception):
+    """The decoder was closed while this file waited or was decoded."""
+
+
+class _ProcessDiedError(Exception):
+    """The decoder process ended instead of answering; says how."""
+
+
+class _Process:
+    """One decoder process, the channel to it and the memory shared with it."""
+
+    def __init__(self, cpu_limit_s: int) -> None:
+        self._cpu_limit_s = cpu_limit_s
+        self._content_fd = os.memfd_create("earmark-content")
+        self._samples_fd = os.memfd_create("earmark-samples")
+        os.ftruncate(self._samples_fd, messages.SAMPLES_BYTES)
+        self._samples = mmap.mmap(self._samples_fd, messages.SAMPLES_BYTES, prot=mmap.PROT_READ)
+        self._start()
+
+    def _start(self) -> None:
+        self._ready = False
+        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._channel.setblocking(False)
+        descriptors = (theirs.fileno(), self._content_fd, self._samples_fd)
+        numbers = [*descriptors, self._cpu_limit_s, os.getpid()]
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "app.inference.decoder_process", *map(str, numbers)],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                pass_fds=descriptors,
+                env={"PYTHONPATH": str(_SOURCE_ROOT), "OPENBLAS_NUM_THREADS": "1"},  # none of our secrets
+                start_new_session=True,  # Ctrl-C is the worker's to handle: it drains first
+            )
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def wait_ready(self) -> None:
+        """Wait until the process can take a file; one that died while idle is replaced first."""
+        if self._process.poll() is not None:
+            self.restart()
+        if not self._ready:
+            async with asyncio.timeout(_START_TIMEOUT_S):
+                await self._receive()
+            self._ready = True
+
+    async def ask(self, content: bytes) -> messages.Message:
+        self._write(content)
+        try:
+            await asyncio.get_running_loop().sock_sendall(self._channel, messages.ASK)
+        except OSError as error:
+            raise self._died() from error
+        reply = await self._receive()
+        os.ftruncate(self._content_fd, 0)
+        return reply
+
+    def _write(self, content: bytes) -> None:
+        os.ftruncate(self._content_fd, 0)
+        written = 0
+        while written < len(content):
+            written += os.pwrite(self._content_fd, memoryview(content)[written:], written)
+
+    async def _receive(self) -> messages.Message:
+        try:
+            packet = await asyncio.get_running_loop().sock_recv(self._channel, messages.MESSAGE_LIMIT_BYTES)
+            message: messages.Message = messages.decode(packet)
+        except (OSError, msgspec.DecodeError) as error:  # nothing at all is the end of the channel
+            raise self._died() from error
+        return message
+
+    def _died(self) -> _ProcessDiedError:
+        self._process.kill()
+        return _ProcessDiedError(f"the decoder process ended with {self._process.wait()}")
+
+    def clip(self, decoded: messages.Decoded) -> Clip:
+        """The answer with its samples, copied out of the shared memory."""
+        return Clip(
+            samples=np.frombuffer(self._samples, np.float32, decoded.sample_count).copy(),
+            duration_s=decoded.duration_s,
+            sample_rate_hz=decoded.sample_rate_hz,
+            channels=decoded.channels,
+            title=decoded.title,
+            artist=decoded.artist,
+            audible=decoded.audible,
+        )
+
+    def kill(self) -> None:
+        self._process.kill()
+        self._process.wait()
+
+    def restart(self) -> None:
+        self.kill()
+        self._channel.close()
+        self._start()
+
+    def release(self) -> None:
+        """Kill the process and give everything back."""
+        self.kill()
+        self._channel.close()
+        self._samples.close()
+        os.close(self._content_fd)
+        os.close(self._samples_fd)
+
+
+class SandboxedDecoder:
+    """Implements ``contracts.Decoder`` with a fixed number of decoder processes. Belongs to one event loop.
+
+    Args:
+        processes: how many files are decoded at once; more wait.
+        timeout_s: wall-clock time one file may take.
+    """
+
+    def __init__(self, *, processes: int, timeout_s: float) -> None:
+        self._count = processes
+        self._timeout_s = timeout_s
+        self._processes: list[_Process] = []
+        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
+        self._closed = False
+
+    async def start(self) -> None:
+        """Start the processes and wait until they can work.
+
+        Raises:
+            RuntimeError: a decoder process can't be started; the reason is on its standard error.
+        """
+        for _ in range(self._count):
+            self._processes.append(_Process(cpu_limit_s=math.ceil(self._timeout_s) + 1))
+            self._idle.put_nowait(self._processes[-1])
+        try:
+            for process in self._processes:
+                await process.wait_ready()
+        except (_ProcessDiedError, TimeoutError) as error:
+            await self.close()
+            raise RuntimeError("The decoder processes do not start") from error
+
+    @property
+    def process_ids(self) -> list[int]:
+        return [process.pid for process in self._processes]
+
+    async def decode(self, content: bytes) -> Clip:
+        """Decode, mix to mono and resample the first 30 s.
+
+        Raises:
+            AnalysisFailed: the file can't be decoded; says why.
+            DecoderClosedError: ``close`` was called meanwhile.
+        """
+        if self._closed:
+            raise DecoderClosedError
+        process = await self._idle.get()
+        usable = False
+        try:
+            reply = await self._exchange(process, content)
+            usable = True
+            return _clip(process, reply)
+        finally:
+            try:
+                if not usable and not self._closed:
+                    process.restart()
+            finally:
+                self._idle.put_nowait(process)
+
+    async def _exchange(self, process: _Process, content: bytes) -> messages.Message:
+        try:
+            if not self._closed:
+                await process.wait_ready()
+                async with asyncio.timeout(self._timeout_s):
+                    return await process.ask(content)
+        except TimeoutError:
+            raise AnalysisFailed(FailureCode.DECODE_TIMEOUT, limit_s=self._timeout_s) from None
+        except _ProcessDiedError as error:
+            if not self._closed:
+                raise AnalysisFailed(FailureCode.DECODE_CRASHED) from error
+        raise DecoderClosedError
+
+    async def close(self) -> None:
+        """Kill all processes and wait until every caller has its answer."""
+        if self._closed:
+            return
+        self._closed = True
+        for process in self._processes:
+            process.kill()
+        for _ in self._processes:
+            (await self._idle.get()).release()
+        self._processes.clear()
+
+
+def _clip(process: _Process, reply: messages.Message) -> Clip:
+    match reply:
+        case messages.Decoded():
+            return process.clip(reply)
+        case messages.Refused(code, params):
+            raise AnalysisFailed(code, **params)
+        case messages.Broke(reason):
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from _ProcessDiedError(reason)
+        case messages.Ready():
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from _ProcessDiedError("it answered out of turn")

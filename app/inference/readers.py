@@ -1,0 +1,210 @@
+"""Read the first seconds of an audio file with libsndfile, or with FFmpeg's libraries what libsndfile can't read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import av
+import numpy as np
+import soundfile
+from numpy.typing import NDArray
+
+from app.domain.failures import AnalysisFailed, FailureCode
+from app.domain.media import SNIFF_BYTES, Container, sniff_container
+from app.inference.contracts import ANALYSED_SECONDS, MAXIMUM_HOURS
+
+MAXIMUM_CHANNELS = 8
+MINIMUM_HZ, MAXIMUM_HZ = 8_000, 192_000
+
+_UNKNOWN_FRAMES = 2**62  # libsndfile says "unknown" by a count near 2**63
+_OPUS_MAGIC, _OPUS_HEAD_BYTES = b"OpusHead", 128  # it stands in the first page of an Ogg stream
+_FFMPEG_ONLY = (Container.MP4, Container.AAC, Container.WEBM)
+
+# Only these demuxers, and only the one that fits the magic bytes: a playlist demuxer would open other files and addresses.
+_DEMUXERS = {
+    Container.MP3: "mp3",
+    Container.WAV: "wav",
+    Container.FLAC: "flac",
+    Container.OGG: "ogg",
+    Container.MP4: "mov",
+    Container.AAC: "aac",
+    Container.WEBM: "matroska",
+}
+_OPTIONS = {"protocol_whitelist": "file"}
+_INTEGER_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31}
+
+
+Packets: TypeAlias = "Iterator[av.Packet[av.AudioStream]]"  # generic for type checkers only
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """The beginning of a recording as its file has it.
+
+    ``samples``: float32, (samples, channels), full scale 1. ``duration_s``: of the whole recording by its header, or None.
+    """
+
+    samples: NDArray[np.float32]
+    sample_rate_hz: int
+    duration_s: float | None
+    title: str
+    artist: str
+
+
+def read_recording(path: str) -> Recording:
+    """Read the first 30 s.
+
+    Raises:
+        AnalysisFailed: damaged, or longer, wider or faster than we support.
+    """
+    with open(path, "rb") as file:  # noqa: PTH123  a path below /proc/self/fd is not one to resolve
+        head = file.read(SNIFF_BYTES)
+    container = sniff_container(head)
+    if container is None:
+        raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
+    if container in _FFMPEG_ONLY or _OPUS_MAGIC in head[:_OPUS_HEAD_BYTES]:
+        return _read_with_ffmpeg(path, container)
+    try:
+        recording = _read_with_libsndfile(path)
+    except soundfile.LibsndfileError:
+        return _read_with_ffmpeg(path, container)
+    return recording if _is_complete(recording) else _read_around_damage(path, container, recording)
+
+
+def _is_complete(recording: Recording) -> bool:
+    promised_s = min(ANALYSED_SECONDS, recording.duration_s or 0.0)
+    return len(recording.samples) >= int(promised_s * recording.sample_rate_hz)
+
+
+def _read_around_damage(path: str, container: Container, partial: Recording) -> Recording:
+    """libsndfile stops where a file is damaged, FFmpeg passes over what it can't decode: take what is more."""
+    with suppress(AnalysisFailed):
+        other = _read_with_ffmpeg(path, container)
+        if len(other.samples) > len(partial.samples):
+            return other
+    return partial
+
+
+def _check(sample_rate_hz: int, channels: int, duration_s: float | None) -> None:
+    if not MINIMUM_HZ <= sample_rate_hz <= MAXIMUM_HZ:
+        raise AnalysisFailed(
+            FailureCode.AUDIO_SAMPLE_RATE, sample_rate_hz=sample_rate_hz, minimum_hz=MINIMUM_HZ, maximum_hz=MAXIMUM_HZ
+        )
+    if channels > MAXIMUM_CHANNELS:
+        raise AnalysisFailed(FailureCode.AUDIO_CHANNELS, channels=channels, maximum=MAXIMUM_CHANNELS)
+    if duration_s is not None and duration_s > MAXIMUM_HOURS * 3600:
+        hours = round(duration_s / 3600, 1)
+        raise AnalysisFailed(FailureCode.AUDIO_TOO_LONG, duration_h=hours, maximum_h=MAXIMUM_HOURS)
+
+
+def _read_with_libsndfile(path: str) -> Recording:
+    with soundfile.SoundFile(path) as file:
+        rate_hz = file.samplerate
+        duration_s = file.frames / rate_hz if file.frames < _UNKNOWN_FRAMES else None
+        _check(rate_hz, file.channels, duration_s)
+        title, artist = file.title, file.artist
+        try:
+            samples = file.read(int(ANALYSED_SECONDS * rate_hz), dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError:
+            samples = np.zeros((0, file.channels), np.float32)
+    return Recording(samples, rate_hz, duration_s, title, artist)
+
+
+def _read_with_ffmpeg(path: str, container: Container) -> Recording:
+    try:
+        with av.open(path, format=_DEMUXERS[container], options=_OPTIONS, metadata_errors="replace") as file:
+            return _read_stream(file)
+    except av.FFmpegError as error:
+        raise AnalysisFailed(FailureCode.AUDIO_CORRUPT) from error
+
+
+def _read_stream(file: av.container.InputContainer) -> Recording:
+    if not file.streams.audio:
+        raise AnalysisFailed(FailureCode.AUDIO_EMPTY)
+    stream = file.streams.audio[0]
+    stream.codec_context.thread_count = 1
+    packets = file.demux(stream)
+    duration_s = _header_duration_s(file, stream)
+    samples, rate_hz = _decode(packets, stream, duration_s)
+    if duration_s is None:
+        duration_s = _remaining_duration_s(packets)
+        _check(rate_hz, samples.shape[1], duration_s)
+    tags = {**_lower_keys(file.metadata), **_lower_keys(stream.metadata)}
+    return Recording(samples, rate_hz, duration_s, tags.get("title", ""), tags.get("artist", ""))
+
+
+def _header_duration_s(file: av.container.InputContainer, stream: av.AudioStream) -> float | None:
+    """Duration by the header; None where there is none, as in raw AAC, for which FFmpeg only guesses."""
+    if file.format.name == "aac":
+        return None
+    if stream.duration is not None and stream.time_base is not None:
+        return float(stream.duration * stream.time_base)
+    return file.duration / av.time_base if file.duration is not None else None
+
+
+def _remaining_duration_s(packets: Packets) -> float | None:
+    """End of the last packet; reads the rest of the file without decoding it."""
+    end_s = None
+    with suppress(av.FFmpegError):  # a file cut off in the middle ends there
+        for packet in packets:
+            if packet.pts is not None and packet.time_base is not None:
+                end_s = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+    return end_s
+
+
+def _decode(packets: Packets, stream: av.AudioStream, duration_s: float | None) -> tuple[NDArray[np.float32], int]:
+    """The first 30 s, (samples, channels), and their rate. What follows a change of rate or channels is left out."""
+    blocks: list[NDArray[np.float32]] = []
+    rate_hz, wanted, got = stream.codec_context.sample_rate or MINIMUM_HZ, 1, 0
+    for frame in _frames(packets):
+        block = _samples(frame)
+        if not blocks:
+            rate_hz, wanted = frame.sample_rate, int(ANALYSED_SECONDS * frame.sample_rate)
+            _check(rate_hz, block.shape[1], duration_s)
+        elif frame.sample_rate != rate_hz or block.shape[1] != blocks[0].shape[1]:
+            break
+        blocks.append(block)
+        got += len(block)
+        if got >= wanted:
+            break
+    return np.concatenate(blocks)[:wanted] if blocks else np.zeros((0, 1), np.float32), rate_hz
+
+
+def _frames(packets: Packets) -> Iterator[av.AudioFrame]:
+    """Decoded frames up to the end or to where the file is cut off; a damaged packet is passed over, as ffmpeg does.
+
+    Raises:
+        av.FFmpegError: nothing could be decoded; the first reason.
+    """
+    failures: list[av.FFmpegError] = []
+    decoded = 0
+    while True:
+        try:
+            frames = next(packets).decode()
+        except StopIteration:
+            break
+        except av.FFmpegError as error:
+            failures.append(error)  # after a failure to read, not to decode, the next step is StopIteration
+            continue
+        decoded += len(frames)
+        yield from frames
+    if failures and not decoded:
+        raise failures[0]
+
+
+def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
+    """A frame of any sample format as float32, (samples, channels), full scale 1."""
+    raw = frame.to_ndarray()
+    block = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
+    scale = _INTEGER_SCALES.get(frame.format.name.removesuffix("p"))
+    if scale is None:
+        return block.astype(np.float32)
+    offset = 128 if raw.dtype == np.uint8 else 0
+    return ((block.astype(np.float64) - offset) * scale).astype(np.float32)
+
+
+def _lower_keys(tags: dict[str, str]) -> dict[str, str]:
+    return {key.lower(): value for key, value in tags.items()}
