@@ -4,6 +4,23 @@ from __future__ import annotations
 
 from litestar import Router
 
+from app.routes.portal import events, home, jobs, notices
+
 
 def portal_router() -> Router:
-    return Router("/", route_handlers=[])
+    handlers = [
+        events.events,
+        home.home,
+        home.upload,
+        home.help_page,
+        home.choose_language,
+        jobs.list_page,
+        jobs.job_page,
+        jobs.job_panel,
+        jobs.job_row,
+        jobs.cancel,
+        jobs.retry,
+        jobs.delete,
+        notices.notices_part,
+    ]
+    return Router("/", route_handlers=handlers, dependencies=notices.DEPENDENCIES, include_in_schema=False)

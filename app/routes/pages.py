@@ -1,0 +1,59 @@
+"""From a view to a page: every handler that answers HTML ends with ``page(request, template, view)``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from litestar.response import Template
+
+from app.i18n import Reader, choose_language, reader_for
+from app.routes.deps import WebRequest
+
+LANGUAGE_COOKIE = "earmark_language"
+THEME_COOKIE = "earmark_theme"
+THEMES = ("light", "dark")
+
+
+class SignInPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``auth/sign_in.html``. ``local``: the link that `earmark run` prints is the only way in."""
+
+    local: bool
+    next_path: str
+
+
+def reader_of(request: WebRequest) -> Reader:
+    """The language of whoever asks."""
+    return reader_for(choose_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
+
+
+def asked_by_script(request: WebRequest) -> bool:
+    """htmx and the upload script want a piece of a page, not a page."""
+    return "hx-request" in request.headers
+
+
+def _frame(request: WebRequest) -> dict[str, Any]:
+    """What every template needs besides its view and the globals of ``template_globals``."""
+    theme = request.cookies.get(THEME_COOKIE)
+    return {
+        "reader": reader_of(request),
+        "theme": theme if theme in THEMES else "auto",
+        "path": request.scope["path"],
+    }
+
+
+def page(
+    request: WebRequest,
+    template: str,
+    view: msgspec.Struct,
+    *,
+    status_code: int = 200,
+    headers: dict[str, str] | None = None,
+) -> Template:
+    """The template with the view as ``page``."""
+    return Template(
+        template_name=template,
+        context={**_frame(request), "page": view},
+        status_code=status_code,
+        headers={"Vary": "Accept-Language, Cookie, HX-Request", **(headers or {})},
+    )

@@ -1,0 +1,105 @@
+"""One frozen Struct for each template: what a page shows, and nothing else."""
+
+from __future__ import annotations
+
+import msgspec
+
+from app.domain.genres import Tier
+from app.domain.jobs import JobState
+from app.domain.permissions import Permission, Principal
+from app.domain.views import JobOut
+
+
+class Notices(msgspec.Struct, frozen=True, kw_only=True):
+    """What every page must say before anything else."""
+
+    starter: bool
+    worker_missing: bool
+    worker_starting: bool
+    worker_message: str | None
+
+
+class NoticesPart(msgspec.Struct, frozen=True, kw_only=True):
+    notices: Notices
+
+
+class PortalPage(msgspec.Struct, frozen=True, kw_only=True):
+    notices: Notices
+
+
+class UploadPage(PortalPage, frozen=True, kw_only=True):
+    limit_bytes: int
+    recent: list[JobOut]
+    may_upload: bool
+
+
+class JobRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A line of a table of recordings."""
+
+    job: JobOut
+
+
+class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
+    """What the list is limited to, as it stands in the form."""
+
+    text: str = ""
+    state: JobState | None = None
+    genre: str | None = None
+    tier: Tier | None = None
+    review: bool = False
+
+    @property
+    def limited(self) -> bool:
+        return self != JobsQuery()
+
+    def parameters(self) -> dict[str, str]:
+        """For the address of the same list."""
+        values = {"text": self.text, "state": self.state, "genre": self.genre, "tier": self.tier}
+        values["review"] = "1" if self.review else None
+        return {name: str(value) for name, value in values.items() if value}
+
+
+class JobsPart(msgspec.Struct, frozen=True, kw_only=True):
+    """The rows of one page of the list, and the way to the next."""
+
+    query: JobsQuery
+    jobs: list[JobOut]
+    more_address: str | None
+
+
+class JobsPage(PortalPage, frozen=True, kw_only=True):
+    part: JobsPart
+
+
+class JobPanel(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything about one recording. ``own``: the asking person may change it."""
+
+    job: JobOut
+    own: bool
+
+    @property
+    def title(self) -> str:
+        return self.job.asset.title or self.job.asset.name
+
+
+class JobPage(PortalPage, frozen=True, kw_only=True):
+    panel: JobPanel
+
+
+class HelpPage(PortalPage, frozen=True, kw_only=True):
+    limit_bytes: int
+    review_threshold: float
+
+
+class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
+    """``title`` and ``detail`` are in the reader's language already."""
+
+    status: int
+    title: str
+    detail: str
+    error_id: str | None
+
+
+def may_change(principal: Principal, job: JobOut) -> bool:
+    """Whether to offer changes; the service decides again."""
+    return principal.may(Permission.JOBS_DELETE_ANY) or job.submitted_by == principal.name

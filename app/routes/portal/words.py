@@ -1,0 +1,67 @@
+"""The words people read for the values of the domain. Message ids: the templates translate them."""
+
+from __future__ import annotations
+
+from app.domain.failures import WORDS, FailureCode
+from app.domain.genres import BY_ID, LEVEL_NAMES, Tier
+from app.domain.jobs import JobState, ReviewReason
+from app.domain.media import Container
+from app.domain.permissions import Role
+from app.domain.views import FailureOut
+from app.errors import N_
+from app.i18n import Reader
+
+STATES: dict[JobState, str] = {
+    JobState.QUEUED: N_("Queued"),
+    JobState.RUNNING: N_("Analysing"),
+    JobState.DONE: N_("Done"),
+    JobState.FAILED: N_("Failed"),
+    JobState.CANCELLED: N_("Cancelled"),
+}
+
+TIERS: dict[Tier, str] = {Tier.HIGH: N_("High"), Tier.MEDIUM: N_("Medium"), Tier.LOW: N_("Low")}
+
+TIER_SENTENCES: dict[Tier, str] = {
+    Tier.HIGH: N_("High confidence"),
+    Tier.MEDIUM: N_("Medium confidence"),
+    Tier.LOW: N_("Low confidence: please check"),
+}
+
+TIER_HINTS: dict[Tier, str] = {
+    Tier.LOW: N_("The model is unsure. The audio quality may be poor, or the recording may mix several styles."),
+}
+
+REVIEWS: dict[ReviewReason, str] = {
+    ReviewReason.LOW_PROBABILITY: N_("A person should check this: the model is not sure enough."),
+    ReviewReason.NOT_AUDIBLE: N_(
+        "No audible signal: the recording is silent or nearly so, so the genre means nothing."
+    ),
+}
+
+ROLES: dict[Role, str] = {
+    Role.VIEWER: N_("Viewer"),
+    Role.UPLOADER: N_("Uploader"),
+    Role.REVIEWER: N_("Reviewer"),
+    Role.ADMIN: N_("Administrator"),
+}
+
+CONTAINERS: dict[Container, str] = {
+    Container.MP3: "MP3",
+    Container.WAV: "WAV",
+    Container.FLAC: "FLAC",
+    Container.OGG: "OGG",
+    Container.MP4: "M4A",
+    Container.AAC: "AAC",
+    Container.WEBM: "WebM",
+}
+
+
+def genre_name(genre_id: str) -> str:
+    """Message id of a genre or coarser class; an id of an older model stands for itself."""
+    return BY_ID[genre_id].name if genre_id in BY_ID else LEVEL_NAMES.get(genre_id, genre_id)
+
+
+def failure_words(reader: Reader, failure: FailureOut) -> tuple[str, str]:
+    """Title and detail of a job's failure in the reader's language."""
+    words = WORDS[FailureCode(failure.code)]
+    return reader.gettext(words.title), reader.fill(words.detail, failure.params)

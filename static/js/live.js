@@ -1,0 +1,58 @@
+// Keeps what is shown of unfinished jobs up to date. The server names the jobs that changed on one stream;
+// their elements (data-live="<id>") fetch themselves anew. A hidden page closes its stream: browsers
+// allow only a few connections to one server over all tabs.
+const RECONNECT_MS = 5000;
+let stream = null;
+
+function refresh(selector) {
+  for (const element of document.querySelectorAll(selector)) {
+    htmx.trigger(element, "refresh");
+  }
+}
+
+function open() {
+  if (stream || document.hidden || !document.querySelector("[data-live]")) {
+    return;
+  }
+  stream = new EventSource("/events");
+  // What happened before the stream was there is fetched once.
+  stream.addEventListener("ready", () => refresh("[data-live]"));
+  stream.addEventListener("job", (event) => refresh(`[data-live="${CSS.escape(event.data)}"]`));
+  stream.addEventListener("error", () => {
+    if (stream?.readyState === EventSource.CLOSED) {
+      close();
+      setTimeout(open, RECONNECT_MS);
+      // If the sign-in has ended, this leads to the sign-in page.
+      refresh("[data-live]");
+    }
+  });
+}
+
+function close() {
+  stream?.close();
+  stream = null;
+}
+
+function follow() {
+  if (document.hidden || !document.querySelector("[data-live]")) {
+    close();
+  } else {
+    open();
+  }
+}
+
+function announce(event) {
+  const words = event.detail.elt.dataset?.announce;
+  if (words && event.detail.requestConfig?.triggeringEvent?.type === "refresh") {
+    document.getElementById("announcer").textContent = words;
+  }
+}
+
+export function startLive() {
+  follow();
+  document.addEventListener("visibilitychange", follow);
+  document.addEventListener("htmx:afterSettle", (event) => {
+    follow();
+    announce(event);
+  });
+}

@@ -1,0 +1,14 @@
+// Everything a page's scripts do starts here. No build step: the browser loads these modules as they are.
+import { startDialogs } from "./dialogs.js";
+import { startLive } from "./live.js";
+import { startPlayer } from "./player.js";
+import { startTheme } from "./theme.js";
+import { startTimes } from "./times.js";
+import { startUploads } from "./uploads.js";
+
+startTheme();
+startTimes();
+startDialogs();
+startPlayer();
+startLive();
+startUploads();
