@@ -100,6 +100,8 @@ class EmbeddedValkey:
         Raises:
             ValkeyError: a server of this data folder runs already, or this one does not come up.
         """
+        if self.running:
+            raise ValkeyError("this server runs already")
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _make_private(self._socket.parent)
         self._wait_for_predecessor()

@@ -1,0 +1,34 @@
+"""Is the port free? Asked before anything is started, so that the answer is one clear line."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from app.settings import PREFIX, Settings, SettingsError
+
+
+def check_port(settings: Settings) -> None:
+    """Bind the address for a moment, as the web process will.
+
+    Raises:
+        SettingsError: it can't be bound; names the variable to change.
+    """
+    where = f"port {settings.port} on {settings.host}"
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        raise SettingsError(_explain(error, settings, where)) from error
+
+
+def _explain(error: OSError, settings: Settings, where: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"{PREFIX}PORT: {where} is taken by another program: stop it or choose another port"
+    if error.errno == errno.EACCES:
+        return f"{PREFIX}PORT: {where} needs privileges that this user does not have: choose one above 1023"
+    return f"{PREFIX}HOST: can't listen on {settings.host}: {error.strerror or error}"

@@ -1,0 +1,52 @@
+"""``earmark web``: granian serves the application."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import click
+from granian import Granian
+from granian.constants import Interfaces
+from granian.log import LogLevels
+
+from app.cli.ports import check_port
+from app.integrations.parents import die_with_parent
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from litestar import Litestar
+
+# Requests in progress may take this long at a stop. Streams of events, which never end by themselves, are cut off then.
+_KILL_TIMEOUT_S = 5
+_RESPAWN_INTERVAL_S = 1.0
+
+
+def application() -> Litestar:
+    """The application of one granian worker, which must not outlive granian: it would go on holding the port."""
+    die_with_parent(signal.SIGKILL)
+    from app.main import web_app  # noqa: PLC0415  granian's own process needs none of it
+
+    return web_app()
+
+
+@click.command()
+def web() -> None:
+    """Serve the API and the portal, until SIGTERM or Ctrl-C."""
+    settings = load_settings()
+    settings.prepare_data_dir()
+    check_port(settings)
+    Granian(
+        f"{__name__}:application",
+        factory=True,
+        interface=Interfaces.ASGI,
+        address=settings.host,
+        port=settings.port,
+        workers=settings.web_processes,
+        websockets=False,
+        log_level=LogLevels.warning,
+        respawn_failed_workers=True,
+        respawn_interval=_RESPAWN_INTERVAL_S,
+        workers_kill_timeout=_KILL_TIMEOUT_S,
+        process_name="earmark web",
+    ).serve()

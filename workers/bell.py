@@ -1,0 +1,128 @@
+"""Answer the doorbell: run arq workers one after the other until told to stop.
+
+arq's own worker ends when Redis restarts or a pipeline is interrupted; a new one takes over here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Any
+
+import structlog
+from arq.connections import ArqRedis
+from arq.constants import in_progress_key_prefix
+from arq.worker import Worker, func
+
+from app.integrations.queue import ANALYSE, ANALYSIS_QUEUE, REDIS_TROUBLE, open_queue
+
+log = structlog.get_logger(__name__)
+
+Ring = Callable[[str], Awaitable[None]]
+
+# arq marks a job as running for its longest timeout, which would keep the job of a killed worker waiting for as long.
+# So the mark is short and refreshed while the job runs.
+_MARK_S = 15.0
+_MARK_REFRESH_S = 4.0
+_POLL_DELAY_S = 0.1
+_JOB_TIMEOUT_S = 3600.0
+# The database counts the attempts that matter.
+_MAX_TRIES = 1_000_000
+# Together about a minute of waiting for Redis before arq's worker gives up.
+_REDIS_RETRIES = 30
+_CLOSE_TIMEOUT_S = 5.0
+_FIRST_DELAY_S = 0.2
+_LONGEST_DELAY_S = 15.0
+_CALM_S = 60.0
+
+
+def _make_worker(ring: Ring, redis: ArqRedis, max_jobs: int) -> Worker:
+    async def analyse(ctx: dict[Any, Any], job_id: str) -> None:  # noqa: ARG001  arq hands it over
+        await ring(job_id)
+
+    worker = Worker(
+        [func(analyse, name=ANALYSE)],
+        queue_name=ANALYSIS_QUEUE,
+        redis_pool=redis,
+        handle_signals=False,
+        max_jobs=max_jobs,
+        job_timeout=_JOB_TIMEOUT_S,
+        keep_result=0,
+        max_tries=_MAX_TRIES,
+        poll_delay=_POLL_DELAY_S,
+        health_check_interval=timedelta(minutes=1),
+        job_serializer=redis.job_serializer,
+        job_deserializer=redis.job_deserializer,
+        expires_extra_ms=redis.expires_extra_ms,
+        log_results=False,
+    )
+    worker.in_progress_timeout_s = _MARK_S
+    return worker
+
+
+async def _refresh_marks(worker: Worker, redis: ArqRedis) -> None:
+    while True:
+        await asyncio.sleep(_MARK_REFRESH_S)
+        with contextlib.suppress(*REDIS_TROUBLE):
+            async with redis.pipeline(transaction=False) as pipe:
+                for arq_id in worker.tasks:
+                    pipe.pexpire(in_progress_key_prefix + arq_id, int(_MARK_S * 1000))
+                await pipe.execute()
+
+
+async def _finish(worker: Worker, redis: ArqRedis, release: Callable[[], None] | None, drain_s: float) -> None:
+    """Let running jobs end within ``drain_s``, then have them released, then close."""
+    worker.allow_pick_jobs = False
+    running = set(worker.tasks.values())
+    if running:
+        await asyncio.wait(running, timeout=drain_s)
+    if release is not None:
+        release()
+        if running:
+            await asyncio.wait(running, timeout=_CLOSE_TIMEOUT_S)
+    with contextlib.suppress(asyncio.CancelledError, TimeoutError, *REDIS_TROUBLE):
+        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
+            await worker.close()
+    with contextlib.suppress(*REDIS_TROUBLE):
+        await redis.aclose()
+
+
+async def _listen(redis: ArqRedis, worker: Worker, stopped: asyncio.Task[bool]) -> BaseException | None:
+    """Run the worker until it ends, or until it shall; returns what ended it."""
+    loop = asyncio.create_task(worker.async_run())
+    marks = asyncio.create_task(_refresh_marks(worker, redis))
+    await asyncio.wait({loop, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    marks.cancel()
+    return loop.exception() if loop.done() and not loop.cancelled() else None
+
+
+async def answer(
+    redis_url: str,
+    ring: Ring,
+    stop: asyncio.Event,
+    *,
+    max_jobs: int,
+    drain_s: float,
+    release: Callable[[], None],
+) -> None:
+    """Call ``ring`` with the id of each job that is rung for, ``max_jobs`` at once, until ``stop``.
+
+    Then running calls may end within ``drain_s``; after that ``release`` is called, which must make them return.
+    """
+    delay_s = _FIRST_DELAY_S
+    stopped = asyncio.create_task(stop.wait())
+    while not stop.is_set():
+        started_s = time.monotonic()
+        redis = open_queue(redis_url, retries=_REDIS_RETRIES)
+        worker = _make_worker(ring, redis, max_jobs)
+        error = await _listen(redis, worker, stopped)
+        await _finish(worker, redis, release if stop.is_set() else None, drain_s)
+        if not stop.is_set():
+            delay_s = _FIRST_DELAY_S if time.monotonic() - started_s > _CALM_S else delay_s
+            log.warning("the queue was lost, listening again", error=repr(error)[:300], delay_s=delay_s)
+            await asyncio.wait({stopped}, timeout=delay_s)
+            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+    stopped.cancel()
