@@ -233,6 +233,12 @@ class CheckpointRefused(Invalid):
     detail = N_("{path}: {problem}.")
 
 
+class ExamplesUnusable(Invalid):
+    code = "examples_unusable"
+    title = N_("The folder can't be learned from")
+    detail = N_("{path}: {problem}.")
+
+
 class DeviceMissing(EarmarkError):
     code = "device_missing"
     title = N_("No such compute device")

@@ -17,12 +17,15 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from app.domain.genres import GENRES
-from app.inference.network import scaled, tensor_shapes, vgg19_bn
+from app.inference.device import Placement
+from app.inference.network import TorchNetwork, scaled, tensor_shapes, vgg19_bn
 
 RIDGES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
 FOLDS = 4
 _CLASSES = len(GENRES)
 _ITERATIONS = 200
+_BATCH_WINDOWS = 16
+_TRUNK_SEED = 16
 _SMALLEST_EIGENVALUE = 1e-9  # relative to the largest; below lies rounding
 
 # Says how far a long task is: name of its stage, steps done, steps in all.
@@ -31,12 +34,12 @@ Report = Callable[[str, int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class Examples:
-    """``features``: float32 (windows, 25088). ``labels``: class of each window. ``clips``: number of its clip, 0, 1, 2 ...
+    """``pictures``: uint8 (windows, 224, 224, 3). ``labels``: class of each window. ``clips``: number of its clip.
 
     Windows of one clip are never split between fitting and checking.
     """
 
-    features: NDArray[np.float32]
+    pictures: NDArray[np.uint8]
     labels: NDArray[np.int64]
     clips: NDArray[np.int64]
 
@@ -51,6 +54,22 @@ class LinearHead:
     accuracy: float
 
 
+def fit_network(examples: Examples, placement: Placement, report: Report) -> tuple[dict[str, Tensor], LinearHead]:
+    """All tensors of a network with a random trunk and a head fitted on the examples, bfloat16, and what is known of it."""
+    _, one_of_each = np.unique(examples.labels, return_index=True)
+    trunk = random_trunk(_TRUNK_SEED, examples.pictures[one_of_each], report)
+    headless = {name: torch.zeros(shape) for name, shape in tensor_shapes().items() if name.startswith("classifier.")}
+    network = TorchNetwork({**trunk, **headless}, placement)
+    batches = np.array_split(examples.pictures, -(-len(examples.pictures) // _BATCH_WINDOWS))
+    features = []
+    for done, batch in enumerate(batches, start=1):
+        features.append(network.features(batch))
+        report("features", done, len(batches))
+    head = fit_linear_head(np.concatenate(features), examples.labels, examples.clips)
+    tensors = {**trunk, **head_tensors(head)}
+    return {name: tensors[name].bfloat16() for name in tensor_shapes()}, head
+
+
 def random_trunk(seed: int, pictures: NDArray[np.uint8], report: Report) -> dict[str, Tensor]:
     """The trunk's tensors: He's random weights, and batch normalisation that fits ``pictures`` uint8 (n, 224, 224, 3).
 
@@ -59,7 +78,7 @@ def random_trunk(seed: int, pictures: NDArray[np.uint8], report: Report) -> dict
     generator = torch.Generator().manual_seed(seed)
     network = vgg19_bn().requires_grad_(requires_grad=False).eval()
     layers = list(network.get_submodule("features").children())
-    with torch.inference_mode():
+    with torch.no_grad():
         values = scaled(torch.from_numpy(pictures))
         for done, layer in enumerate(layers, start=1):
             if isinstance(layer, nn.Conv2d):
@@ -84,35 +103,36 @@ def _calibrate(layer: nn.BatchNorm2d, values: Tensor) -> None:
     layer.running_mean, layer.running_var = mean.bfloat16().float(), variance.bfloat16().float()
 
 
-def fit_linear_head(examples: Examples) -> LinearHead:
-    """The regression with the ridge that does best on held-out clips (of equals the strongest)."""
-    folds = _folds(examples)
-    losses = {ridge: _held_out(examples, folds, ridge) for ridge in RIDGES}
-    ridge = min(reversed(RIDGES), key=lambda value: losses[value][0])
-    weight, bias = _regression(examples.features, examples.labels, ridge)
-    return LinearHead(weight, bias, ridge, losses[ridge][1])
+def fit_linear_head(features: NDArray[np.float32], labels: NDArray[np.int64], clips: NDArray[np.int64]) -> LinearHead:
+    """The regression with the ridge that does best on held-out clips. ``features``: (windows, 25088)."""
+    folds = _folds(labels, clips)
+    checks = {ridge: _held_out(features, labels, folds, ridge) for ridge in RIDGES}
+    ridge = min(RIDGES, key=lambda value: checks[value][0])
+    weight, bias = _regression(features, labels, ridge)
+    return LinearHead(weight, bias, ridge, checks[ridge][1])
 
 
-def _folds(examples: Examples) -> NDArray[np.int64]:
+def _folds(labels: NDArray[np.int64], clips: NDArray[np.int64]) -> NDArray[np.int64]:
     """The fold of each window: the clips of every class are dealt out in turn."""
-    folds = np.zeros_like(examples.clips)
-    for label in np.unique(examples.labels):
-        own = examples.labels == label
-        _, ranks = np.unique(examples.clips[own], return_inverse=True)
-        folds[own] = ranks % FOLDS
+    folds = np.zeros_like(clips)
+    for label in np.unique(labels):
+        _, ranks = np.unique(clips[labels == label], return_inverse=True)
+        folds[labels == label] = ranks % FOLDS
     return folds
 
 
-def _held_out(examples: Examples, folds: NDArray[np.int64], ridge: float) -> tuple[float, float]:
+def _held_out(
+    features: NDArray[np.float32], labels: NDArray[np.int64], folds: NDArray[np.int64], ridge: float
+) -> tuple[float, float]:
     """Mean log loss and accuracy over the windows, each judged by a regression that did not see its clip."""
-    labels = torch.from_numpy(examples.labels)
+    targets = torch.from_numpy(labels)
     logits = torch.empty(len(labels), _CLASSES)
     for fold in np.unique(folds):
         checked = folds == fold
-        weight, bias = _regression(examples.features[~checked], examples.labels[~checked], ridge)
-        logits[torch.from_numpy(checked)] = torch.from_numpy(examples.features[checked]) @ weight.T + bias
-    accuracy = (logits.argmax(dim=1) == labels).float().mean()
-    return float(functional.cross_entropy(logits, labels)), float(accuracy)
+        weight, bias = _regression(features[~checked], labels[~checked], ridge)
+        logits[torch.from_numpy(checked)] = torch.from_numpy(features[checked]) @ weight.T + bias
+    accuracy = (logits.argmax(dim=1) == targets).float().mean()
+    return float(functional.cross_entropy(logits, targets)), float(accuracy)
 
 
 def _regression(features: NDArray[np.float32], labels: NDArray[np.int64], ridge: float) -> tuple[Tensor, Tensor]:
