@@ -5,32 +5,13 @@ from __future__ import annotations
 import asyncio
 import time
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
 from app.domain.results import Window
 from app.inference.batching import BatcherState, MicroBatcher
-from app.inference.contracts import Clip, Decoder, Featurizer, Network, Scores, Windows
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Analysis:
-    """What was found out about one file. The first five fields describe the whole recording, as its file says."""
-
-    duration_s: float
-    sample_rate_hz: int
-    channels: int
-    title: str | None
-    artist: str | None
-    audible: bool
-    windows: list[Window]
-    analysed_seconds: float
-    spectrogram_png: bytes
-    decode_ms: float
-    features_ms: float
-    forward_ms: float
+from app.inference.contracts import Analysis, Clip, Decoder, Featurizer, Network, Scores, Windows
 
 
 class Engine:
@@ -82,12 +63,7 @@ class Engine:
         windows, features_ms = await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip)
         scores = await self._batcher.score(windows.pictures)
         return Analysis(
-            duration_s=clip.duration_s,
-            sample_rate_hz=clip.sample_rate_hz,
-            channels=clip.channels,
-            title=clip.title,
-            artist=clip.artist,
-            audible=clip.audible,
+            clip=clip,
             windows=_judged(windows, scores),
             analysed_seconds=windows.analysed_seconds,
             spectrogram_png=windows.spectrogram_png,
