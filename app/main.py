@@ -10,25 +10,22 @@ from typing import cast
 
 from granian.utils.proxies import wrap_asgi_with_proxy_headers
 from litestar import Litestar
-from litestar.datastructures import State
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.types import ASGIApp
 
-from app.db.engine import Database
-from app.db.uow import Store
-from app.integrations.files import Files, local_files, s3_files
 from app.integrations.oidc import Provider
 from app.integrations.progress import Progress
-from app.integrations.queue import RedisOutside
-from app.integrations.valkey import default_redis_url
 from app.logs import configure_logging
+from app.resources import open_resources
 from app.routes.api import api_router
 from app.routes.auth import auth_router
 from app.routes.credentials import Authentication
 from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts
+from app.routes.docs import docs_router
 from app.routes.guards import requires_permission
 from app.routes.health import health_router
 from app.routes.middleware import Envelope
+from app.routes.openapi import OwnProblems, openapi_config
 from app.routes.portal import portal_router
 from app.routes.portal.errors import error_page
 from app.routes.portal.templating import template_config
@@ -43,7 +40,7 @@ STATIC_DIR = _ROOT / "static"
 _BODY_LIMIT_BYTES = 1_000_000
 
 
-def web_config(settings: Settings) -> WebConfig:
+def web_config(settings: Settings, static_version: str) -> WebConfig:
     return WebConfig(
         base_url=settings.base_url,
         local_mode=settings.local_mode,
@@ -53,22 +50,9 @@ def web_config(settings: Settings) -> WebConfig:
             claim=settings.oidc_role_claim, role_map=settings.oidc_role_map, default=settings.oidc_default_role
         ),
         upload_limit_bytes=settings.upload_limit_bytes,
+        review_threshold=settings.review_threshold,
         static_dir=STATIC_DIR,
-        static_version=version_of(STATIC_DIR),
-    )
-
-
-def open_files(settings: Settings) -> Files:
-    """The storage that the settings name."""
-    if settings.storage_url is None:
-        return local_files(settings.storage_dir)
-    secret = settings.storage_secret_access_key
-    return s3_files(
-        settings.storage_url,
-        endpoint=settings.storage_endpoint,
-        region=settings.storage_region,
-        access_key_id=settings.storage_access_key_id,
-        secret_access_key=secret.get_secret_value() if secret else None,
+        static_version=static_version,
     )
 
 
@@ -84,47 +68,43 @@ def identity_provider(settings: Settings) -> Provider | None:
     )
 
 
-def _lifespan(settings: Settings) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
+def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     """Opens the outside when the server starts, in its event loop, and closes it in reverse."""
 
     @asynccontextmanager
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
-        redis_url = settings.redis_url or default_redis_url(settings.data_dir)
-        database, outside, progress = Database(settings.database_dsn), RedisOutside(redis_url), Progress(redis_url)
-        app.state.parts = WebParts(
-            config=web_config(settings),
-            store=Store(database, outside),
-            files=open_files(settings),
-            progress=progress,
-            provider=identity_provider(settings),
-            check_redis=outside.check,
-        )
-        await progress.start()
-        try:
-            yield
-        finally:
-            await progress.close()
-            await outside.close()
-            await database.close()
+        async with open_resources(settings) as resources:
+            progress = Progress(resources.redis_url)
+            app.state.parts = WebParts(
+                config=web_config(settings, static_version),
+                store=resources.store,
+                files=resources.files,
+                progress=progress,
+                provider=identity_provider(settings),
+                check_redis=resources.outside.check,
+            )
+            await progress.start()
+            try:
+                yield
+            finally:
+                await progress.close()
 
     return lifespan
 
 
-def create_app(
-    settings: Settings, lifespan: Callable[[Litestar], AbstractAsyncContextManager[None]] | None = None
-) -> Litestar:
-    """The web application. ``lifespan`` puts other parts into ``app.state.parts`` than the settings name (tests do)."""
+def create_app(settings: Settings) -> Litestar:
+    """The web application. Nothing is opened before its lifespan begins."""
     static_version = version_of(STATIC_DIR)
     app = Litestar(
         route_handlers=[
             api_router(),
             portal_router(),
             auth_router(),
+            docs_router(),
             health_router(),
             static_router(STATIC_DIR, static_version),
         ],
-        lifespan=[lifespan or _lifespan(settings)],
-        state=State(),
+        lifespan=[_lifespan(settings, static_version)],
         dependencies=DEPENDENCIES,
         guards=[requires_permission],
         middleware=[Authentication()],
@@ -132,7 +112,8 @@ def create_app(
         template_config=template_config(),
         request_max_body_size=_BODY_LIMIT_BYTES,
         logging_config=None,
-        openapi_config=None,
+        openapi_config=openapi_config(),
+        plugins=[OwnProblems()],
     )
     install_template_globals(cast("JinjaTemplateEngine", app.template_engine))
     app.asgi_handler = _wrapped(app.asgi_handler, settings)

@@ -62,7 +62,7 @@ def dropped_cookie(config: WebConfig, purpose: str = "session") -> Cookie:
 
 def csrf_token(connection: Connection) -> str:
     """The token of this session, or an empty string without one. A new sign-in is a new session, hence a new token."""
-    session = connection.auth
+    session: SignedIn | None = connection.scope.get("auth")  # not there on the way to an address that leads nowhere
     if session is None:
         return ""
     key = parts_of(connection).config.signing_key.encode()

@@ -54,6 +54,7 @@ class WebConfig:
     session_lifetime: timedelta
     roles: RolePolicy
     upload_limit_bytes: int
+    review_threshold: float
     static_dir: Path
     static_version: str
 

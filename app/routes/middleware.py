@@ -93,7 +93,7 @@ class Envelope:
                 log.exception("unexpected error in the answer to an error")
                 await _send_last_resort(send_with_headers)
             finally:
-                _log_access(scope, status, started)
+                _log_access(scope, status or 499, started)
 
     def _add_headers(self, headers: MutableScopeHeaders, request_id: str) -> None:
         headers["x-request-id"] = request_id

@@ -83,8 +83,9 @@ class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     errors: Annotated[list[FieldError] | None, Meta(description="What is wrong with which value")] = None
 
 
-def status_of(error: EarmarkError) -> int:
-    return next(status for kind, status in _STATUS_OF_KIND.items() if isinstance(error, kind))
+def status_of(error: EarmarkError | type[EarmarkError]) -> int:
+    kind_of_error = error if isinstance(error, type) else type(error)
+    return next((status for kind, status in _STATUS_OF_KIND.items() if issubclass(kind_of_error, kind)), 500)
 
 
 def problem_of(error: EarmarkError, *, status: int, instance: str, errors: list[FieldError] | None = None) -> Problem:
@@ -103,13 +104,23 @@ def problem_of(error: EarmarkError, *, status: int, instance: str, errors: list[
 # --- what was raised, in our own words
 
 
-def _field_errors(error: ValidationException) -> list[FieldError]:
-    extra = error.extra if isinstance(error.extra, list) else []
+def _wire_name(request: WebRequest, key: str | None) -> str | None:
+    """What the caller calls the value: a handler may know it by another name."""
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(key or "")
+    return (
+        (parameter.kwarg_definition and getattr(parameter.kwarg_definition, "name", None)) or key if parameter else key
+    )
+
+
+def _field_errors(request: WebRequest, error: ValidationException) -> list[FieldError]:
+    entries = cast("list[dict[str, Any]]", error.extra) if isinstance(error.extra, list) else []
     return [
         FieldError(
-            str(entry.get("message", "")), entry.get("key"), str(source) if (source := entry.get("source")) else None
+            message=str(entry.get("message", "")),
+            field=_wire_name(request, entry.get("key")),
+            source=getattr(entry.get("source"), "value", entry.get("source")),
         )
-        for entry in cast("list[dict[str, Any]]", extra)
+        for entry in entries
     ]
 
 
@@ -188,7 +199,7 @@ def _answer(request: WebRequest, error: EarmarkError, raised: Exception, page: E
             return _send_to_sign_in(request)
         error_id = cast("str | None", error.params.get("error_id"))
         return page(request, status, error.title, error.detail, error_id=error_id, params=error.params)
-    errors = _field_errors(raised) if isinstance(raised, ValidationException) else None
+    errors = _field_errors(request, raised) if isinstance(raised, ValidationException) else None
     problem = problem_of(error, status=status, instance=request.scope["path"], errors=errors)
     return Response(
         problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=_headers_for(request, error, raised)

@@ -3,21 +3,240 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
+from typing import Annotated, Any
 
-from litestar import get
-from litestar.params import FromPath
+from litestar import Response, delete, get, head, post
+from litestar.datastructures import ResponseHeader
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath, QueryParameter
+from litestar.response import ServerSentEvent
 
+from app.domain.genres import Tier
+from app.domain.jobs import JobState
 from app.domain.permissions import Permission
-from app.domain.views import JobOut
-from app.routes.deps import ReadUow
+from app.domain.views import JobOut, JobPage
+from app.errors import CursorInvalid
+from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest
+from app.routes.events import job_events
 from app.routes.guards import needs
+from app.routes.openapi import UploadOperation, problems
+from app.routes.ranges import file_response
+from app.routes.uploads import accept_upload
 from app.services import jobs
+from app.services.jobs import PAGE_LIMIT, JobFilter, StoredFile
+
+_TAGS = ["jobs"]
+_READ = needs(Permission.JOBS_READ)
+_CREATE = needs(Permission.JOBS_CREATE)
+_LOCATION = ResponseHeader(name="Location", description="Address of the job", documentation_only=True)
 
 
-@get("/jobs/{job_id:uuid}", opt=needs(Permission.JOBS_READ), operation_id="getJob", summary="Get a job", tags=["jobs"])
-async def get_job(read_uow: ReadUow, job_id: FromPath[uuid.UUID]) -> JobOut:
+def _file(media_type: str) -> dict[int, ResponseSpec]:
+    """The answers that carry a file or a part of it."""
+    texts = {200: "The whole file", 206: "The part that `Range` asked for"}
+    return {
+        status: ResponseSpec(bytes, generate_examples=False, media_type=media_type, description=text)
+        for status, text in texts.items()
+    }
+
+
+JobId = FromPath[uuid.UUID]
+
+
+# --- submit and list
+
+
+@post(
+    "/jobs",
+    opt=_CREATE,
+    status_code=202,
+    request_max_body_size=None,
+    operation_class=UploadOperation,
+    operation_id="createJob",
+    summary="Submit a recording",
+    tags=_TAGS,
+    response_headers=[_LOCATION],
+    responses=problems(400, 413, 415),
+)
+async def create_job(request: WebRequest, parts: Parts, caller: Caller) -> Response[JobOut]:
+    """Send the audio as field `file` of multipart/form-data. The answer comes once the file is stored and the job is
+    queued; the analysis goes on by itself. `kind` may also be a query parameter."""
+    job = await accept_upload(request, parts, caller)
+    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
+
+
+def _cursor(text: str | None) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text) if text else None
+    except ValueError:
+        raise CursorInvalid from None
+
+
+@get("/jobs", opt=_READ, operation_id="listJobs", summary="List jobs", tags=_TAGS, responses=problems(400))
+async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
+    read_uow: ReadUow,
+    job_state: Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state")] = None,
+    genre: Annotated[str | None, QueryParameter(description="Only jobs with this first genre", max_length=64)] = None,
+    tier: Annotated[Tier | None, QueryParameter(description="Only results of this certainty")] = None,
+    text: Annotated[
+        str | None, QueryParameter(description="Part of the file name, title or artist", max_length=200)
+    ] = None,
+    review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
+    created_after: Annotated[datetime | None, QueryParameter(description="Created at this time or later")] = None,
+    created_before: Annotated[datetime | None, QueryParameter(description="Created before this time")] = None,
+    cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
+    limit: Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="Jobs on a page")] = 50,
+) -> JobPage:
+    """Newest first."""
+    wanted = JobFilter(
+        state=job_state,
+        genre=genre,
+        tier=tier,
+        text=text,
+        needs_review=review,
+        created_after=created_after,
+        created_before=created_before,
+    )
+    return await jobs.list_jobs(read_uow, wanted, cursor=_cursor(cursor), limit=limit)
+
+
+# --- one job
+
+
+@get(
+    "/jobs/{job_id:uuid}",
+    opt=_READ,
+    operation_id="getJob",
+    summary="Get a job",
+    tags=_TAGS,
+    responses=problems(404),
+)
+async def get_job(read_uow: ReadUow, job_id: JobId) -> JobOut:
     """One job, with its result once it is done."""
     return await jobs.get_job(read_uow, job_id)
 
 
-HANDLERS = [get_job]
+@get(
+    "/jobs/{job_id:uuid}/events",
+    opt=_READ,
+    media_type="text/event-stream",
+    operation_id="followJob",
+    summary="Follow a job",
+    tags=_TAGS,
+    responses=problems(404),
+)
+async def follow_job(parts: Parts, job_id: JobId) -> ServerSentEvent:
+    """Server-sent events: an event `job` with the job as JSON at once and at every change, until it is done, failed or
+    cancelled (`deleted` if it is deleted). After two minutes the stream ends anyway: connect again."""
+    async with parts.store.reading() as uow:
+        await jobs.get_job(uow, job_id)
+    return job_events(parts, job_id)
+
+
+@post(
+    "/jobs/{job_id:uuid}/cancel",
+    opt=_CREATE,
+    status_code=200,
+    operation_id="cancelJob",
+    summary="Cancel a job",
+    tags=_TAGS,
+    responses=problems(404, 409),
+)
+async def cancel_job(uow: Uow, caller: Caller, job_id: JobId) -> JobOut:
+    """Possible while the job is queued or running."""
+    return await jobs.cancel_job(uow, caller, job_id)
+
+
+@post(
+    "/jobs/{job_id:uuid}/retry",
+    opt=_CREATE,
+    status_code=200,
+    operation_id="retryJob",
+    summary="Try a job again",
+    tags=_TAGS,
+    responses=problems(404, 409),
+)
+async def retry_job(uow: Uow, caller: Caller, job_id: JobId) -> JobOut:
+    """Queue a failed or cancelled job again, if its audio is still kept."""
+    return await jobs.retry_job(uow, caller, job_id)
+
+
+@delete(
+    "/jobs/{job_id:uuid}",
+    opt=_CREATE,
+    operation_id="deleteJob",
+    summary="Delete a job",
+    tags=_TAGS,
+    responses=problems(404),
+)
+async def delete_job(parts: Parts, caller: Caller, job_id: JobId) -> None:
+    """Delete the job, its result and its audio."""
+    async with parts.store.writing() as uow:
+        keys = await jobs.delete_job(uow, caller, job_id)
+    for key in keys:
+        await parts.files.delete(key)
+
+
+# --- its files. Neither takes a transaction as a dependency: the file is sent after it has ended.
+
+
+async def _audio(parts: WebParts, job_id: uuid.UUID) -> StoredFile:
+    async with parts.store.reading() as uow:
+        return await jobs.audio_file(uow, job_id)
+
+
+async def _spectrogram(parts: WebParts, job_id: uuid.UUID) -> StoredFile:
+    async with parts.store.reading() as uow:
+        return await jobs.spectrogram_file(uow, job_id)
+
+
+@get(
+    "/jobs/{job_id:uuid}/audio",
+    opt=_READ,
+    operation_id="getJobAudio",
+    summary="Get the audio",
+    tags=_TAGS,
+    responses={**_file("audio/*"), **problems(404)},
+)
+async def get_audio(request: WebRequest, parts: Parts, job_id: JobId) -> Response[Any]:
+    """The file as it was uploaded. Understands `Range`, `If-Range` and `If-None-Match`."""
+    return await file_response(request, parts, await _audio(parts, job_id))
+
+
+@get(
+    "/jobs/{job_id:uuid}/spectrogram.png",
+    opt=_READ,
+    operation_id="getJobSpectrogram",
+    summary="Get the spectrogram",
+    tags=_TAGS,
+    responses={**_file("image/png"), **problems(404, 409)},
+)
+async def get_spectrogram(request: WebRequest, parts: Parts, job_id: JobId) -> Response[Any]:
+    """What the network saw, as a picture: time to the right, pitch upwards. There once the job is done."""
+    return await file_response(request, parts, await _spectrogram(parts, job_id))
+
+
+@head("/jobs/{job_id:uuid}/audio", opt=_READ, include_in_schema=False)
+async def head_audio(request: WebRequest, parts: Parts, job_id: JobId) -> Response[None]:
+    return await file_response(request, parts, await _audio(parts, job_id))
+
+
+@head("/jobs/{job_id:uuid}/spectrogram.png", opt=_READ, include_in_schema=False)
+async def head_spectrogram(request: WebRequest, parts: Parts, job_id: JobId) -> Response[None]:
+    return await file_response(request, parts, await _spectrogram(parts, job_id))
+
+
+HANDLERS = [
+    create_job,
+    list_jobs,
+    get_job,
+    follow_job,
+    cancel_job,
+    retry_job,
+    delete_job,
+    get_audio,
+    get_spectrogram,
+    head_audio,
+    head_spectrogram,
+]

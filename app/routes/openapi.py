@@ -1,0 +1,113 @@
+"""The description of the API: what Litestar can't tell from the handlers by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from litestar import Router
+from litestar.openapi import OpenAPIConfig
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Components,
+    OpenAPIFormat,
+    OpenAPIMediaType,
+    OpenAPIType,
+    Operation,
+    Reference,
+    RequestBody,
+    Schema,
+    SecurityScheme,
+    Server,
+    Tag,
+)
+from litestar.plugins import ReceiveRoutePlugin
+from litestar.routes import BaseRoute, HTTPRoute
+
+from app import __version__
+from app.domain.jobs import JobKind
+from app.routes.guards import public
+from app.routes.problems import PROBLEM_MEDIA_TYPE, Problem
+
+_DESCRIPTION = """
+Submit recordings, follow their jobs and fetch the results.
+
+* **Credentials**: an API key as `Authorization: Bearer emk_…` (`earmark api-key create`). In a browser the portal's session
+  counts too; unsafe calls then need the session's token in the header `x-csrf-token`.
+* **Failures** are problems (RFC 9457) with a stable `code`; [the list of codes](/docs/errors) explains each. A value of the
+  wrong form is a 400 with `errors`.
+* **Lists** come newest first, in pages: give `next_cursor` as `cursor`.
+* **Following a job**: `GET /api/v1/jobs/{id}/events`, or ask again every second or two.
+"""
+
+_PROBLEMS = {
+    400: "The request is not valid",
+    401: "No credentials, or unknown ones",
+    403: "The role does not allow this, or the CSRF token is missing",
+    404: "No such thing",
+    409: "Not possible in this state",
+    413: "Too large",
+    415: "Not a supported audio file",
+    503: "A part is not reachable; try again",
+}
+
+
+def problems(*statuses: int) -> dict[int, ResponseSpec]:
+    """The ``responses`` of a route beside the successful one; every route can answer 401, 403 and 503."""
+    return {
+        status: ResponseSpec(
+            Problem, generate_examples=False, media_type=PROBLEM_MEDIA_TYPE, description=_PROBLEMS[status]
+        )
+        for status in sorted({*statuses, 401, 403, 503})
+    }
+
+
+@dataclass
+class UploadOperation(Operation):
+    """The body of an upload streams past Litestar, so it has to be described by hand."""
+
+    def __post_init__(self) -> None:
+        properties: dict[str, Schema | Reference] = {
+            "file": Schema(
+                type=OpenAPIType.STRING,
+                format=OpenAPIFormat.BINARY,
+                description="MP3, WAV, FLAC, OGG, M4A, AAC or WebM",
+            ),
+            "kind": Schema(type=OpenAPIType.STRING, enum=list(JobKind), default=JobKind.GENRE),
+        }
+        schema = Schema(type=OpenAPIType.OBJECT, required=["file"], properties=properties)
+        self.request_body = RequestBody(required=True, content={"multipart/form-data": OpenAPIMediaType(schema=schema)})
+
+
+class OwnProblems(ReceiveRoutePlugin):
+    """Litestar describes a 400 in its own format wherever a route has parameters; ours answers problems."""
+
+    def receive_route(self, route: BaseRoute) -> None:
+        if isinstance(route, HTTPRoute) and route.path.startswith("/api/"):
+            for handler in route.route_handlers:
+                handler.responses = {**problems(400), **(handler.responses or {})}
+
+
+def openapi_config() -> OpenAPIConfig:
+    schemes: dict[str, Any] = {
+        "apiKey": SecurityScheme(type="http", scheme="bearer", description="`earmark api-key create` prints one"),
+        "session": SecurityScheme(
+            type="apiKey", name="earmark-session", security_scheme_in="cookie", description="The portal's session"
+        ),
+    }
+    return OpenAPIConfig(
+        title="Earmark",
+        version=__version__,
+        description=_DESCRIPTION.strip(),
+        use_handler_docstrings=True,
+        servers=[Server("/")],
+        security=[{"apiKey": []}, {"session": []}],
+        components=Components(security_schemes=schemes),
+        tags=[
+            Tag("jobs", "Recordings and their analyses"),
+            Tag("catalogue", "Genres, models, and who is asking"),
+        ],
+        # Served by our own handlers; Litestar's would claim every unknown address beside them.
+        openapi_router=Router("/docs/schema", route_handlers=[], include_in_schema=False, opt=public("the API's form")),
+        render_plugins=[],
+    )
