@@ -41,6 +41,10 @@ _RECORD_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 _STORAGE_PAUSE_S = 5.0
 
 
+class ModelUnavailable(Exception):
+    """The active model can't be loaded; one sentence that says which file and what to do."""
+
+
 class Analyser(Protocol):
     """The compute layer as a worker sees it."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -13,14 +14,15 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 import uvloop
 
+from app.db.models import Worker
 from app.domain.ids import new_id
 from app.domain.workers import WorkerState
 from app.integrations.outage import Outage
 from app.logs import configure_logging
 from app.resources import Resources, open_resources
-from app.services.workers import report_worker
+from app.services.workers import remove_worker, report_worker
 from app.settings import Settings
-from workers.analysis import Analyst, LoadedModel
+from workers.analysis import Analyst, LoadedModel, ModelUnavailable
 from workers.bell import answer
 from workers.chores import do_chores
 from workers.heartbeat import Heartbeat
@@ -34,10 +36,6 @@ EXIT_UNREACHABLE = 1
 EXIT_MODEL = 3
 _EXIT_INTERRUPTED = 130
 _FEWEST_JOBS = 4
-
-
-class ModelUnavailable(Exception):
-    """The active model can't be loaded; one sentence that says which file and what to do."""
 
 
 ModelOpener = Callable[[Settings, Resources], AbstractAsyncContextManager[LoadedModel]]
@@ -94,7 +92,6 @@ async def _analysis(settings: Settings, open_model: ModelOpener) -> int:
             async with open_model(settings, parts) as model:
                 await _serve(settings, parts, model, worker_id=worker_id, heartbeat=heartbeat, stop=stop)
         except ModelUnavailable as error:
-            log.error("the model can't be used", reason=str(error))  # noqa: TRY400  the sentence says it all
             await _report_failure(parts, str(error))
             return EXIT_MODEL
         except Unreachable:
@@ -127,6 +124,7 @@ async def _serve(
         await analyst.handle(uuid.UUID(job_id))
 
     await heartbeat.serve(analyst, model.id)
+    await _forget_failure(parts)
     log.info("worker ready", model=model.ref.name, version=model.ref.version, worker_id=str(worker_id))
     async with asyncio.TaskGroup() as group:
         group.create_task(_announce_stop(stop, heartbeat))
@@ -151,12 +149,26 @@ async def _announce_stop(stop: asyncio.Event, heartbeat: Heartbeat) -> None:
 
 
 async def _report_failure(parts: Resources, message: str) -> None:
-    """Leave word under an id that the next try on this machine shares, so that tries don't pile up."""
-    failed_id = uuid.uuid5(uuid.NAMESPACE_DNS, f"{socket.gethostname()}/failed-start")
+    """Leave word where the portal looks, under an id that the next try on this machine shares; log it if it is news."""
     outage = Outage("database")
+    news = True
     try:
         with reaching(outage):
             async with parts.store.writing() as uow:
-                await report_worker(uow, failed_id, WorkerState.FAILED, message=message)
+                known = await uow.session.get(Worker, _failed_start_id())
+                news = known is None or known.message != message
+                await report_worker(uow, _failed_start_id(), WorkerState.FAILED, message=message)
     except Unreachable:
-        return
+        pass
+    if news:
+        log.error("the worker can't start", reason=message)
+
+
+async def _forget_failure(parts: Resources) -> None:
+    with contextlib.suppress(Unreachable), reaching(Outage("database")):
+        async with parts.store.writing() as uow:
+            await remove_worker(uow, _failed_start_id())
+
+
+def _failed_start_id() -> uuid.UUID:
+    return uuid.uuid5(uuid.NAMESPACE_DNS, f"{socket.gethostname()}/failed-start")
