@@ -15,12 +15,12 @@ from app.inference.readers import Recording, read_recording
 
 TAG_LIMIT = 200
 
-# Float files may hold anything. Values are only made finite enough for float32 arithmetic: integers stored as floats
-# (up to 2**31) stay as they are, since the pictures don't depend on loudness.
+# Float files may hold anything. Integers stored as floats stay as they are, since the pictures don't depend on loudness;
+# what is larger than any of those is damage.
 _LARGEST_SAMPLE = 2.0**31
 
 # Silence: no stretch of 400 ms (the measuring block of ITU-R BS.1770) reaches -60 dBFS (the level below which FFmpeg's
-# silencedetect filter speaks of silence). The mean is taken off first: a constant offset can't be heard.
+# silencedetect filter speaks of silence). The standard deviation is the level less a constant offset, which can't be heard.
 _SILENCE_BLOCK_S = 0.4
 _SILENCE_DBFS = -60.0
 
@@ -28,7 +28,7 @@ _SILENCE_DBFS = -60.0
 def decode_file(path: str) -> Clip:
     """Decode the first 30 s, mix to mono, resample to 22,050 Hz: what ``librosa.load`` gives, bit for bit.
 
-    NaN becomes 0 and an infinity full scale; other values outside of +-1 stay, as they do in librosa.
+    NaN becomes 0, infinities and values beyond 2**31 full scale; other values outside of +-1 stay, as in librosa.
 
     Raises:
         AnalysisFailed: damaged, empty, shorter than 0.5 s, longer than 24 h, or of a shape we don't support.
@@ -75,8 +75,8 @@ def mix_to_mono(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     mono = _average(samples)
     if np.isfinite(mono).all() and np.abs(mono).max() <= _LARGEST_SAMPLE:
         return mono
-    finite = np.nan_to_num(samples, nan=0.0, posinf=1.0, neginf=-1.0)
-    return _average(np.clip(finite, -_LARGEST_SAMPLE, _LARGEST_SAMPLE))
+    tamed = np.where(np.abs(samples) > _LARGEST_SAMPLE, np.sign(samples), samples)
+    return _average(np.nan_to_num(tamed, nan=0.0))
 
 
 def _average(samples: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -101,8 +101,8 @@ def resample(samples: NDArray[np.float32], rate_hz: int) -> NDArray[np.float32]:
 
 def is_audible(samples: NDArray[np.float32]) -> bool:
     size = round(_SILENCE_BLOCK_S * SAMPLE_RATE_HZ)
-    blocks = np.pad(samples, (0, -len(samples) % size)).reshape(-1, size)
-    return bool(blocks.std(axis=1, dtype=np.float64).max() >= 10 ** (_SILENCE_DBFS / 20))
+    loudest = max(samples[start : start + size].std(dtype=np.float64) for start in range(0, len(samples), size))
+    return bool(loudest >= 10 ** (_SILENCE_DBFS / 20))
 
 
 def clean_tag(text: str) -> str | None:

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import av
 import numpy as np
 import soundfile
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.domain.media import SNIFF_BYTES, Container, sniff_container
@@ -34,7 +34,15 @@ _DEMUXERS = {
     Container.WEBM: "matroska",
 }
 _OPTIONS = {"protocol_whitelist": "file"}
-_INTEGER_SCALES = {"u8": 2.0**-7, "s16": 2.0**-15, "s32": 2.0**-31}
+# By FFmpeg's names: type, middle and step of the integers (None: floats, full scale 1).
+_SAMPLE_FORMATS: dict[str, tuple[DTypeLike, int, float | None]] = {
+    "u8": (np.uint8, 128, 2.0**-7),
+    "s16": (np.int16, 0, 2.0**-15),
+    "s32": (np.int32, 0, 2.0**-31),
+    "s64": (np.int64, 0, 2.0**-63),
+    "flt": (np.float32, 0, None),
+    "dbl": (np.float64, 0, None),
+}
 
 
 Packets: TypeAlias = "Iterator[av.Packet[av.AudioStream]]"  # generic for type checkers only
@@ -75,8 +83,9 @@ def read_recording(path: str) -> Recording:
 
 
 def _is_complete(recording: Recording) -> bool:
+    """Is everything there that the header promises? (A FLAC header may promise nothing: length unknown.)"""
     promised_s = min(ANALYSED_SECONDS, recording.duration_s or 0.0)
-    return len(recording.samples) >= int(promised_s * recording.sample_rate_hz)
+    return len(recording.samples) >= max(1, int(promised_s * recording.sample_rate_hz))
 
 
 def _read_around_damage(path: str, container: Container, partial: Recording) -> Recording:
@@ -196,14 +205,18 @@ def _frames(packets: Packets) -> Iterator[av.AudioFrame]:
 
 
 def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:
-    """A frame of any sample format as float32, (samples, channels), full scale 1."""
-    raw = frame.to_ndarray()
-    block = raw.T if frame.format.is_planar else raw.reshape(-1, frame.layout.nb_channels)
-    scale = _INTEGER_SCALES.get(frame.format.name.removesuffix("p"))
-    if scale is None:
-        return block.astype(np.float32)
-    offset = 128 if raw.dtype == np.uint8 else 0
-    return ((block.astype(np.float64) - offset) * scale).astype(np.float32)
+    """A frame of any sample format as float32, (samples, channels), full scale 1.
+
+    Not by ``to_ndarray``: of eight planar channels PyAV 18.1 sees a ninth, and reads wild memory.
+    """
+    channels = frame.layout.nb_channels
+    dtype, zero, scale = _SAMPLE_FORMATS[frame.format.packed.name]
+    if frame.format.is_planar:
+        planes = [np.frombuffer(memoryview(plane), dtype, frame.samples) for plane in frame.planes[:channels]]
+        block = np.stack(planes, axis=1)
+    else:
+        block = np.frombuffer(memoryview(frame.planes[0]), dtype, frame.samples * channels).reshape(-1, channels)
+    return block.astype(np.float32) if scale is None else ((block.astype(np.float64) - zero) * scale).astype(np.float32)
 
 
 def _lower_keys(tags: dict[str, str]) -> dict[str, str]:

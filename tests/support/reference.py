@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 
 import librosa
 import numpy as np
@@ -15,8 +16,10 @@ SAMPLE_RATE_HZ = 22_050
 WINDOW_S = 11.4
 
 
-def reference_samples(path: str) -> NDArray[np.float32]:
-    return librosa.load(path, sr=SAMPLE_RATE_HZ, mono=True, duration=30)[0]
+def reference_samples(content: bytes) -> NDArray[np.float32]:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # librosa loads a module of which Python 3.13 has no more
+        return librosa.load(io.BytesIO(content), sr=SAMPLE_RATE_HZ, mono=True, duration=30)[0]
 
 
 def reference_decibels(samples: NDArray[np.float32]) -> NDArray[np.float32]:

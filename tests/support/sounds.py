@@ -125,11 +125,12 @@ def encode(samples: Samples, rate_hz: int, container: str, *options: str, subtyp
     return ffmpeg(wav, *_FFMPEG.get(container, ("-f", container)), *options)
 
 
-def ffmpeg(content: bytes, *options: str) -> bytes:
+def ffmpeg(content: bytes, *options: str | Path, keep_video: bool = False) -> bytes:
     """Run the ffmpeg program over an audio file; the output is a real file, so that its header is complete."""
     with tempfile.TemporaryDirectory() as folder:
         source, target = Path(folder, "in"), Path(folder, "out")
         source.write_bytes(content)
-        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-i", source, "-vn", *options, target]
+        command = ["ffmpeg", "-nostdin", "-loglevel", "error", "-i", source]
+        command += [*options, target] if keep_video else ["-vn", *options, target]
         subprocess.run(command, check=True)
         return target.read_bytes()
