@@ -32,6 +32,12 @@ def asked_by_script(request: WebRequest) -> bool:
     return "hx-request" in request.headers
 
 
+def _here(request: WebRequest) -> str:
+    """The address to come back to; what was sent here can't be sent again."""
+    query = request.url.query
+    return request.scope["path"] + (f"?{query}" if query else "") if request.method == "GET" else "/"
+
+
 def _frame(request: WebRequest) -> dict[str, Any]:
     """What every template needs besides its view and the globals of ``template_globals``."""
     theme = request.cookies.get(THEME_COOKIE)
@@ -39,6 +45,7 @@ def _frame(request: WebRequest) -> dict[str, Any]:
         "reader": reader_of(request),
         "theme": theme if theme in THEMES else "auto",
         "path": request.scope["path"],
+        "here": _here(request),
     }
 
 

@@ -1,0 +1,119 @@
+"""A real server and a real Chromium for tests of the portal."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from litestar import Litestar
+from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
+
+from app.db.uow import Store
+from tests.support.portal import SESSION_COOKIE, LocalProgress, new_app, open_session, portal_settings, use_local_progress
+
+CHROMIUM = "/usr/bin/chromium"
+_FLAGS = [
+    "--no-sandbox",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+_WATCH_CSP = """
+window.violations = [];
+document.addEventListener("securitypolicyviolation",
+    (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
+"""
+
+
+@dataclass
+class Site:
+    """A served portal. ``trouble`` collects what no page may do: errors in the console, requests to elsewhere."""
+
+    url: str
+    app: Litestar
+    store: Store
+    progress: LocalProgress
+    trouble: list[str] = field(default_factory=list)
+
+    async def sign_in(self, context: BrowserContext, session: str | None = None) -> None:
+        token = session or await open_session(self.store)
+        await context.add_cookies([{"name": SESSION_COOKIE, "value": token, "url": self.url}])
+
+    async def open_page(self, context: BrowserContext) -> Page:
+        """A page whose misbehaviour is noted."""
+        page = await context.new_page()
+        page.on("console", self._note_console)
+        page.on("pageerror", lambda error: self.trouble.append(f"script: {error}"))
+        page.on("request", self._note_request)
+        return page
+
+    async def violations(self, page: Page) -> list[str]:
+        found: list[str] = await page.evaluate("window.violations")
+        return found
+
+    def _note_console(self, message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            self.trouble.append(f"console: {message.text} {message.location['url']}")
+
+    def _note_request(self, request: Request) -> None:
+        if not request.url.startswith((self.url, "data:", "blob:")):
+            self.trouble.append(f"elsewhere: {request.url}")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@contextlib.asynccontextmanager
+async def served(data_dir: Path) -> AsyncIterator[Site]:
+    """The portal on a port of its own, with an empty database."""
+    port = _free_port()
+    app = await new_app(portal_settings(data_dir, port))
+    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI)
+    serving = asyncio.create_task(server.serve())
+    await _answering(port, serving)
+    progress = LocalProgress()
+    yield Site(f"http://127.0.0.1:{port}", app, use_local_progress(app, progress), progress)
+    server.stop()
+    await serving
+
+
+async def _answering(port: int, serving: asyncio.Task[None]) -> None:
+    """Wait until the port is open; each refused try takes its turn of the loop, no longer."""
+    async with asyncio.timeout(20):
+        while True:
+            if serving.done():
+                serving.result()
+            with contextlib.suppress(ConnectionRefusedError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.02)
+
+
+@contextlib.asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=_FLAGS)
+        yield browser
+        await browser.close()
+
+
+@contextlib.asynccontextmanager
+async def browsing(browser: Browser, **options: object) -> AsyncIterator[BrowserContext]:
+    """Somebody's browser, with an English European set-up unless said otherwise."""
+    context = await browser.new_context(**{"locale": "en-GB", "timezone_id": "Europe/Berlin", **options})
+    await context.add_init_script(_WATCH_CSP)
+    yield context
+    await context.close()
