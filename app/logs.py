@@ -7,6 +7,7 @@ import logging.handlers
 import sys
 
 import structlog
+from structlog.tracebacks import ExceptionDictTransformer
 from structlog.typing import Processor
 
 from app.settings import Settings
@@ -14,7 +15,18 @@ from app.settings import Settings
 _FILE_LIMIT_BYTES = 20_000_000
 _FILES_KEPT = 5
 # These write whole addresses (sign-in codes among them) or a line for each request at INFO.
-_TALKATIVE = ("httpx", "httpx2", "httpcore", "httpcore2", "arq", "_granian", "granian.access", "alembic", "PIL", "numba")
+_TALKATIVE = (
+    "httpx",
+    "httpx2",
+    "httpcore",
+    "httpcore2",
+    "arq",
+    "_granian",
+    "granian.access",
+    "alembic",
+    "PIL",
+    "numba",
+)
 
 
 def _shared_processors() -> list[Processor]:
@@ -28,10 +40,13 @@ def _shared_processors() -> list[Processor]:
 
 
 def _formatter(*, json: bool) -> logging.Formatter:
+    # Tracebacks without the values of variables: those hold tokens and people's data.
+    tracebacks = structlog.processors.ExceptionRenderer(ExceptionDictTransformer(show_locals=False))
+    console = structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
     renderer: list[Processor] = (
-        [structlog.processors.dict_tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)]
-        if json
-        else [structlog.dev.ConsoleRenderer(colors=sys.stdout.isatty())]
+        [tracebacks, structlog.processors.JSONRenderer(ensure_ascii=False)] if json else [console]
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=_shared_processors(),
