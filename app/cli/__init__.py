@@ -10,6 +10,7 @@ import click
 # Command: module and attribute that hold it, and what the help says.
 _COMMANDS = {
     "run": ("app.cli.run", "run", "Start everything on this machine; Ctrl-C stops it."),
+    "set-up": ("app.cli.set_up", "set_up", "Migrate the database and build the starter model if there is none."),
     "web": ("app.cli.web", "web", "Serve the API and the portal."),
     "worker": ("app.cli.worker", "worker", "Analyse what is uploaded."),
     "chores": ("app.cli.chores", "chores", "Sweep up: lost jobs, expired sessions, orphaned files."),

@@ -119,8 +119,7 @@ class Supervisor:
         if self._valkey is not None:
             self._start_valkey(self._valkey)
             self._watch = asyncio.create_task(self._watch_valkey(self._valkey))
-        await self._step("db", "upgrade")
-        await self._step("model", "ensure")
+        await self._step("set-up")
         for child in (self._web, self._worker, self._chores):
             child.start()
         await self._wait_for_web()
