@@ -68,7 +68,7 @@ class _Process:
         return self._process.pid
 
     async def wait_ready(self) -> None:
-        """Wait until the process can take a file; one that died while idle is replaced first."""
+        """Wait until the process can take a file; one that died while nobody looked is replaced first."""
         if self._process.poll() is not None:
             self.restart()
         if not self._ready:

@@ -167,7 +167,8 @@ def _remaining_duration_s(packets: Packets) -> float | None:
 def _decode(packets: Packets, stream: av.AudioStream, duration_s: float | None) -> tuple[NDArray[np.float32], int]:
     """The first 30 s, (samples, channels), and their rate. What follows a change of rate or channels is left out."""
     blocks: list[NDArray[np.float32]] = []
-    rate_hz, wanted, got = stream.codec_context.sample_rate or MINIMUM_HZ, 1, 0
+    rate_hz = stream.codec_context.sample_rate or MINIMUM_HZ  # of nothing, if nothing comes: anything but 0
+    wanted, got = 1, 0
     for frame in _frames(packets):
         block = _samples(frame)
         if not blocks:
@@ -188,7 +189,7 @@ def _frames(packets: Packets) -> Iterator[av.AudioFrame]:
     Raises:
         av.FFmpegError: nothing could be decoded; the first reason.
     """
-    failures: list[av.FFmpegError] = []
+    failure: av.FFmpegError | None = None
     decoded = 0
     while True:
         try:
@@ -196,12 +197,12 @@ def _frames(packets: Packets) -> Iterator[av.AudioFrame]:
         except StopIteration:
             break
         except av.FFmpegError as error:
-            failures.append(error)  # after a failure to read, not to decode, the next step is StopIteration
+            failure = failure or error  # after a failure to read, not to decode, the next step is StopIteration
             continue
         decoded += len(frames)
         yield from frames
-    if failures and not decoded:
-        raise failures[0]
+    if failure is not None and not decoded:
+        raise failure
 
 
 def _samples(frame: av.AudioFrame) -> NDArray[np.float32]:

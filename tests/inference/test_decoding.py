@@ -193,6 +193,11 @@ async def test_process_can_do_little(decoder):
     assert sorted(name for name in environment_of(pid) if name) == ["OPENBLAS_NUM_THREADS", "PYTHONPATH"]
 
 
+def test_process_loads_no_torch():
+    program = "import sys, app.inference.decoder_process; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
 async def test_cpu_time_is_limited_for_each_file_not_for_all(decoder):
     (pid,) = decoder.process_ids
     for _ in range(3):
