@@ -155,6 +155,14 @@ def test_longer_than_a_day_by_its_header(decode, reason, files):
     assert clip.duration_s == 23 * 3600
 
 
+def test_longer_than_a_day_by_a_webm_header(reason, files):
+    """The element Duration (0x4489) is a float, in milliseconds unless told otherwise."""
+    content = files["webm"]
+    start = content.index(b"\x44\x89\x88") + 3
+    lying = content[:start] + struct.pack(">d", 25 * 3_600_000.0) + content[start + 8 :]
+    assert reason(lying).code == FailureCode.AUDIO_TOO_LONG
+
+
 def test_length_unknown_by_its_header(decode, files):
     clip = decode(with_flac_length(files["flac"], 0))
     assert clip.duration_s == pytest.approx(SECONDS, abs=0.1)
