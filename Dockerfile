@@ -40,8 +40,7 @@ RUN if [ "$TORCH" = cpu ]; then export PIP_FIND_LINKS=wheels; fi \
 FROM web-packages AS web
 COPY . .
 COPY --from=front /build/static/vendor static/vendor
-RUN python -m pip install --no-deps --editable . \
-    && pybabel compile --domain earmark --directory app/locale
+RUN python -m pip install --no-deps --editable .
 USER earmark
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["earmark", "health", "web"]

@@ -6,7 +6,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/stamps
 VENDOR := static/vendor
-CATALOGUES := $(wildcard app/locale/*/LC_MESSAGES/earmark.po)
 CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
@@ -19,9 +18,9 @@ help: ## list what can be made
 run: setup ## set up what is missing and start Earmark (Ctrl-C stops it)
 	@exec $(BIN)/earmark run
 
-setup: $(STAMPS)/worker $(STAMPS)/front $(STAMPS)/messages ## install what `make run` needs
+setup: $(STAMPS)/worker $(STAMPS)/front ## install what `make run` needs
 
-setup-dev: $(STAMPS)/dev $(STAMPS)/system $(STAMPS)/front-dev $(STAMPS)/messages ## install what `make test` needs
+setup-dev: $(STAMPS)/dev $(STAMPS)/system $(STAMPS)/front-dev ## install what `make test` needs
 
 $(STAMPS)/venv:
 	@echo "Making the virtual environment in $(VENV)"
@@ -65,10 +64,6 @@ $(STAMPS)/front-dev: package-lock.json tools/vendor.mjs | $(STAMPS)/venv
 	@node tools/vendor.mjs
 	@touch $@ $(STAMPS)/front
 
-$(STAMPS)/messages: $(CATALOGUES) | $(STAMPS)/worker
-	@$(BIN)/pybabel --quiet compile --domain earmark --directory app/locale
-	@touch $@
-
 test: setup-dev check unit ## set up, then lint, types, layer contracts and every test
 
 check: lint types layers ## lint, types and layer contracts
@@ -92,8 +87,12 @@ format: ## let ruff format and mend what it can
 
 messages: ## collect new texts for the translators
 	$(BIN)/pybabel extract --mapping-file app/locale/babel.cfg --keywords N_ --sort-by-file --no-location \
-		--project Earmark --output-file app/locale/earmark.pot .
-	$(BIN)/pybabel update --domain earmark --input-file app/locale/earmark.pot --output-dir app/locale --no-fuzzy-matching
+		--project Earmark --output-file $(VENV)/earmark.pot .
+	$(BIN)/pybabel update --domain earmark --input-file $(VENV)/earmark.pot --output-dir app/locale \
+		--no-fuzzy-matching --ignore-pot-creation-date --ignore-obsolete
+
+screenshots: ## take pictures of every page, into tests/artifacts and docs/images
+	$(BIN)/python -m tests.browser.screenshots
 
 lock: | $(STAMPS)/venv ## write the Python lock files anew
 	$(BIN)/python -m pip install -qq pip-tools

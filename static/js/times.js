@@ -1,9 +1,11 @@
 // The server writes times in UTC; here they become the reader's own.
-function localise(root) {
-  const language = document.documentElement.lang;
+function localise() {
+  const page = document.documentElement.lang.split("-")[0];
+  // English has many ways to write a date; the browser knows which of them its owner likes.
+  const language = navigator.languages.find((code) => code.split("-")[0] === page) ?? page;
   const format = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short" });
   const full = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "long" });
-  for (const element of root.querySelectorAll("time[data-local]")) {
+  for (const element of document.querySelectorAll("time[data-local]")) {
     const moment = new Date(element.dateTime);
     element.textContent = format.format(moment);
     element.title = full.format(moment);
@@ -12,6 +14,7 @@ function localise(root) {
 }
 
 export function startTimes() {
-  localise(document);
-  document.addEventListener("htmx:load", (event) => localise(event.detail.elt.parentElement ?? document));
+  localise();
+  document.addEventListener("htmx:afterSwap", localise);
+  document.addEventListener("htmx:load", localise);
 }

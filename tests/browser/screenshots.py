@@ -18,7 +18,11 @@ ARTIFACTS = ROOT / "tests" / "artifacts"
 SIZES = {"wide": {"width": 1280, "height": 860}, "narrow": {"width": 380, "height": 780}}
 LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 # Chosen ones, for the documents: name of the picture -> name of the file.
-IN_DOCS = {"high-wide-light-en": "recording.png", "jobs-wide-light-en": "recordings.png", "upload-narrow-dark-zh": "upload-narrow.png"}
+IN_DOCS = {
+    "high-wide-light-en": "recording.png",
+    "jobs-wide-light-en": "recordings.png",
+    "upload-narrow-dark-zh": "upload-narrow.png",
+}
 
 
 async def _shoot(page: Page, address: str, name: str) -> None:
@@ -37,6 +41,7 @@ async def _tour(browser: Browser, site: Site, show: Showcase, addresses: dict[st
         SIZES.items(), ("light", "dark"), LANGUAGES.items()
     ):
         async with browsing(browser, viewport=viewport, color_scheme=theme, locale=locale) as context:
+            await show.worker_ready()
             page = await context.new_page()
             await _shoot(page, f"{site.url}/sign-in", f"sign-in-{size}-{theme}-{language}")
             await site.sign_in(context, show.session)

@@ -10,7 +10,16 @@ from litestar import Litestar
 
 from app.db.uow import Store
 from app.domain.permissions import Role
-from tests.support.portal import LocalProgress, Person, new_app, open_session, person_at, portal_settings, running, use_local_progress
+from tests.support.portal import (
+    LocalProgress,
+    Person,
+    new_app,
+    open_session,
+    person_at,
+    portal_settings,
+    running,
+    use_local_progress,
+)
 
 SignedIn = Callable[[Role], Awaitable[Person]]
 

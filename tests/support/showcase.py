@@ -72,7 +72,9 @@ class Showcase:
         async with self.site.store.writing() as uow:
             return await submit_job(uow, self.principal, stored, JobKind.GENRE)
 
-    async def done(self, job: JobOut, result: GenreResult, *, title: str | None = None, artist: str | None = None) -> None:
+    async def done(
+        self, job: JobOut, result: GenreResult, *, title: str | None = None, artist: str | None = None
+    ) -> None:
         facts = FileFacts(duration_s=31.0, sample_rate_hz=_RATE_HZ, channels=2, title=title, artist=artist)
         async with self.site.store.writing() as uow:
             claim = await claim_job(uow, job.id, worker_id=self.worker_id, lease_s=600)
@@ -122,7 +124,7 @@ async def fill(show: Showcase) -> dict[str, JobOut]:
         "high": (chords, "2019_gala_take3.mp3", "mp3"),
     }
     results = {
-        "low": (_result("chamber_cabaret_and_art_pop", 0.34, "classic_indie_pop"), None, None),
+        "low": (_result("chamber_cabaret_and_art_pop", 0.44, "classic_indie_pop"), None, None),
         "medium": (_result("acoustic_pop", 0.68, "soft_rock"), "Kitchen Window", "Ada Brandt"),
         "high": (_result("chamber", 0.93, "solo"), "Evening for Strings", "Norrland Quartet"),
     }
