@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     models_dir: Path | None = Field(
         None, description="Folder of the model bundles. Default: models in the data folder."
     )
+    model_url: str | None = Field(None, description="Address that `earmark model pull` downloads the checkpoint from.")
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the network runs: auto, cpu, cuda, cuda:1."
     )
@@ -148,7 +149,7 @@ class Settings(BaseSettings):
             raise ValueError("must look like s3://bucket or s3://bucket/prefix")
         return value
 
-    @field_validator("public_url", "oidc_issuer", "storage_endpoint")
+    @field_validator("public_url", "oidc_issuer", "storage_endpoint", "model_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
         if value is not None and urlsplit(value).scheme not in ("http", "https"):

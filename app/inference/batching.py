@@ -101,8 +101,7 @@ class MicroBatcher:
             BatcherClosed: too late.
             Exception: what the network raised for one of these windows, also when it was alone on the device.
         """
-        if self._closing or not self.state.alive:
-            raise BatcherClosed("the micro-batcher takes no more work")
+        self.ensure_open()
         windows = len(pictures)
         if windows == 0:
             raise ValueError("there must be at least one window")
@@ -111,6 +110,11 @@ class MicroBatcher:
         self._queue.extend(_Item(request, window) for window in range(windows))
         self._work_arrived.set()
         return await answer
+
+    def ensure_open(self) -> None:
+        """Raises BatcherClosed unless work is taken."""
+        if self._closing or not self.state.alive:
+            raise BatcherClosed("the micro-batcher takes no more work")
 
     async def close(self) -> None:
         """Answer what is queued, then stop. Calling it again does nothing."""

@@ -212,10 +212,9 @@ def tensor_problems(found: Mapping[str, tuple[tuple[int, ...], str]]) -> Iterato
             yield f"the tensor {name} has the type {dtype}, not F32 or BF16"
 
 
-def list_bundles(models_dir: Path) -> list[Bundle]:
-    """Every bundle with a readable card, by name and version. Weights are not looked at."""
-    folders = sorted(card.parent for card in models_dir.glob(f"[!.]*/[!.]*/{CARD_FILE}"))
-    return [Bundle(folder, read_card(folder)) for folder in folders]
+def bundle_paths(models_dir: Path) -> list[Path]:
+    """The folders of all bundles, by name and version; nothing in them is looked at."""
+    return sorted(card.parent for card in models_dir.glob(f"[!.]*/[!.]*/{CARD_FILE}"))
 
 
 def load_weights(bundle: Bundle) -> dict[str, Tensor]:

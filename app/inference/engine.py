@@ -60,6 +60,7 @@ class Engine:
         started = time.perf_counter()
         clip = await self._decoder.decode(content)
         decode_ms = 1_000 * (time.perf_counter() - started)
+        self._batcher.ensure_open()  # the threads end after it
         windows, features_ms = await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip)
         scores = await self._batcher.score(windows.pictures)
         return Analysis(
