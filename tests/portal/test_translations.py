@@ -34,7 +34,9 @@ def _extracted() -> set[str | tuple[str, ...]]:
     methods, options = _mapping()
     found: set[str | tuple[str, ...]] = set()
     for folder in ("app", "templates"):
-        own = [(pattern.removeprefix(f"{folder}/"), method) for pattern, method in methods if pattern.startswith(folder)]
+        own = [
+            (pattern.removeprefix(f"{folder}/"), method) for pattern, method in methods if pattern.startswith(folder)
+        ]
         settings = {pattern.removeprefix(f"{folder}/"): values for pattern, values in options.items()}
         entries = extract_from_dir(ROOT / folder, own, settings, keywords={**DEFAULT_KEYWORDS, "N_": None})
         found |= {message for _, _, message, _, _ in entries}

@@ -30,7 +30,9 @@ def _changed(before: _Unfinished, now: _Unfinished) -> set[uuid.UUID]:
     return {job_id for job_id, _, _ in before ^ now}
 
 
-async def changes(parts: WebParts, *, lifetime_s: float = LIFETIME_S) -> AsyncIterator[ServerSentEventMessage]:
+async def changes(
+    parts: WebParts, *, lifetime_s: float = LIFETIME_S, look_again_s: float = LOOK_AGAIN_S
+) -> AsyncIterator[ServerSentEventMessage]:
     """An event ``job`` with the id of each job that changes.
 
     The doorbell may be broken, so every time it stays silent the database is asked too.
@@ -41,7 +43,7 @@ async def changes(parts: WebParts, *, lifetime_s: float = LIFETIME_S) -> AsyncIt
         yield ServerSentEventMessage(event="ready", data="{}", retry=RETRY_MS)
         spoken_at = time.monotonic()
         while (now := time.monotonic()) < ends_at:
-            changed = await subscription.wait(min(LOOK_AGAIN_S, ends_at - now))
+            changed = await subscription.wait(min(look_again_s, ends_at - now))
             if not changed:
                 before, known = known, await _unfinished(parts)
                 changed = _changed(before, known)

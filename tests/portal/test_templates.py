@@ -1,0 +1,59 @@
+"""Every template compiles, names only what there is, and nothing inline that the content security policy forbids."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from app.routes.portal.templating import TEMPLATES_DIR, clock, environment
+
+STATIC_DIR = TEMPLATES_DIR.parent / "static"
+TEMPLATES = sorted(str(path.relative_to(TEMPLATES_DIR)) for path in TEMPLATES_DIR.rglob("*.html"))
+_INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|hx-vals=.js:")
+_ELSEWHERE = re.compile(r"""(?:src|href|url\(|@import)\s*=?\s*["'(]?(?:https?:)?//""")
+
+
+def _sources() -> list[Path]:
+    own = [path for folder in ("css", "js", "img") for path in (STATIC_DIR / folder).rglob("*") if path.is_file()]
+    return [*TEMPLATES_DIR.rglob("*.html"), *own]
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_compiles(name):
+    environment().get_template(name)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_has_nothing_inline(name):
+    assert _INLINE.findall((TEMPLATES_DIR / name).read_text()) == []
+
+
+@pytest.mark.parametrize("path", _sources(), ids=lambda path: path.name)
+def test_source_names_no_other_host(path):
+    assert _ELSEWHERE.findall(path.read_text()) == []
+
+
+def test_every_icon_exists():
+    icons = set(re.findall(r'symbol id="(\w+)"', (STATIC_DIR / "img" / "icons.svg").read_text()))
+    text = "".join(path.read_text() for path in TEMPLATES_DIR.rglob("*.html"))
+    used = set(re.findall(r'icon\("(\w+)"', text))
+    assert used - icons == set()
+
+
+def test_every_colour_has_a_name():
+    """Colours stand in tokens.css, so that light and dark are complete."""
+    for sheet in ("base", "frame", "components"):
+        text = (STATIC_DIR / "css" / f"{sheet}.css").read_text()
+        bare = [
+            line for line in text.splitlines() if re.search(r"#[0-9a-f]{3,8}\b", line) and "light-dark(" not in line
+        ]
+        assert bare == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"), [(0, "0:00"), (5.4, "0:05"), (59.6, "1:00"), (65, "1:05"), (3725, "1:02:05")]
+)
+def test_clock(seconds, expected):
+    assert clock(seconds) == expected
