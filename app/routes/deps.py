@@ -5,12 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from litestar import Request
+from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
@@ -50,7 +50,7 @@ class WebConfig:
 
     base_url: str
     local_mode: bool
-    signing_key: str
+    signing_key: str = field(repr=False)
     session_lifetime: timedelta
     roles: RolePolicy
     upload_limit_bytes: int
@@ -75,9 +75,13 @@ class WebParts:
     check_redis: Callable[[], Awaitable[None]]
 
 
-def parts_of(connection: Connection) -> WebParts:
-    parts: WebParts = connection.app.state.parts
+def parts_of_app(app: Litestar) -> WebParts:
+    parts: WebParts = app.state.parts
     return parts
+
+
+def parts_of(connection: Connection) -> WebParts:
+    return parts_of_app(connection.app)
 
 
 async def provide_parts(request: WebRequest) -> WebParts:

@@ -58,7 +58,7 @@ async def job_messages(
                 yield ServerSentEventMessage(event="job", data=msgspec.json.encode(job), retry=RETRY_MS)
                 sent, spoken_at = job, now
             elif now - spoken_at > KEEP_ALIVE_S:
-                yield ServerSentEventMessage(comment="still here")
+                yield ServerSentEventMessage(comment="still here", data=None)
                 spoken_at = now
             if job.state.final:
                 return

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
 import secrets
 import time
+from http import HTTPStatus
+from typing import cast
 from urllib.parse import urlsplit
 
 import structlog
 from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
-from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
 log = structlog.stdlib.get_logger(__name__)
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 _QUIET_PREFIXES = ("/health/", "/static/")
+_DRAIN_LIMIT_BYTES = 64_000_000
+_DRAIN_LIMIT_S = 15.0
 # A one-time link is a secret that is part of the path.
 _SECRET_PATHS = re.compile(r"^(/sign-in/)(?!start$|callback$|backchannel-logout$).+")
 
@@ -55,6 +61,30 @@ async def _send_last_resort(send: Send) -> None:
     await send({"type": "http.response.body", "body": b"An unexpected error.", "more_body": False})
 
 
+class _RequestBody:
+    """Knows how much of the body the application has left unread."""
+
+    def __init__(self, scope: HTTPScope, receive: Receive) -> None:
+        self._receive = receive
+        names = {name for name, _ in scope["headers"]}
+        # Who asks first (Expect: 100-continue) reads the answer before sending anything.
+        self.unread = bool(names & {b"content-length", b"transfer-encoding"}) and b"expect" not in names
+
+    async def receive(self) -> HTTPReceiveMessage:
+        message = cast("HTTPReceiveMessage", await self._receive())
+        self.unread = self.unread and message["type"] == "http.request" and message.get("more_body", False)
+        return message
+
+    async def drain(self) -> None:
+        """Take and drop what a refused client is still sending: most read the answer only when they are through."""
+        dropped = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_DRAIN_LIMIT_S):
+                while self.unread and dropped < _DRAIN_LIMIT_BYTES:
+                    message = await self.receive()
+                    dropped += len(message["body"]) if message["type"] == "http.request" else 0
+
+
 class Envelope:
     """The outermost layer of the web application."""
 
@@ -76,17 +106,20 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started, status, request_id = time.perf_counter(), 0, _request_id(scope)
+        body = _RequestBody(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if status >= HTTPStatus.BAD_REQUEST:
+                    await body.drain()
                 self._add_headers(MutableScopeHeaders.from_message(message), request_id)
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._app(scope, receive, send_with_headers)
+                await self._app(scope, body.receive, send_with_headers)
             except Exception:
                 if status:
                     raise  # the answer is under way: all that is left is to break it off

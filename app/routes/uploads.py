@@ -6,8 +6,6 @@ form parsing must not touch it. Field ``file`` is the audio; ``kind`` may be a f
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -18,7 +16,7 @@ from app.domain.jobs import JobKind
 from app.domain.keys import audio_key
 from app.domain.permissions import Principal
 from app.domain.views import JobOut
-from app.errors import EarmarkError, FileMissing, KindUnknown, UploadMalformed
+from app.errors import FileMissing, KindUnknown, UploadMalformed
 from app.routes.deps import WebParts, WebRequest
 from app.services.jobs import submit_job
 from app.services.uploads import StoredUpload, receive_upload, too_large
@@ -30,9 +28,6 @@ KIND_FIELD = "kind"
 _FRAMING_LIMIT_BYTES = 64 * 1024
 _FIELD_LIMIT_BYTES = 4 * 1024
 _PARTS_LIMIT = 16
-# A refused client is still sending. Most only read the answer once they are through, so some more is taken and dropped.
-_DRAIN_LIMIT_BYTES = 64_000_000
-_DRAIN_LIMIT_S = 15.0
 
 _Event: TypeAlias = MultipartSegment | bytes | bytearray | None
 
@@ -108,16 +103,6 @@ async def _read_form(form: _Form, events: AsyncIterator[_Event], parts: WebParts
         )
 
 
-async def _drain(body: AsyncIterator[bytes]) -> None:
-    dropped = 0
-    with contextlib.suppress(TimeoutError, UploadMalformed):
-        async with asyncio.timeout(_DRAIN_LIMIT_S):
-            async for chunk in body:
-                dropped += len(chunk)
-                if dropped > _DRAIN_LIMIT_BYTES:
-                    return
-
-
 def _boundary(request: WebRequest) -> str:
     media_type, options = request.content_type
     if media_type != "multipart/form-data":
@@ -141,15 +126,9 @@ def _kind(request: WebRequest, form: _Form) -> JobKind:
 
 
 async def _receive(request: WebRequest, parts: WebParts, form: _Form) -> None:
-    """Fill the form from the request's body. A refusal is raised once the client has had its say."""
-    _check_announced_size(request, parts.config.upload_limit_bytes)
-    boundary, body = _boundary(request), _body(request)
-    events = _events(_limited(body, parts.config.upload_limit_bytes), boundary)
-    try:
-        await _read_form(form, events, parts)
-    except EarmarkError:
-        await _drain(body)
-        raise
+    limit_bytes = parts.config.upload_limit_bytes
+    _check_announced_size(request, limit_bytes)
+    await _read_form(form, _events(_limited(_body(request), limit_bytes), _boundary(request)), parts)
 
 
 async def accept_upload(request: WebRequest, parts: WebParts, caller: Principal) -> JobOut:

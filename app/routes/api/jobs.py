@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, head, post
@@ -73,6 +73,15 @@ def _cursor(text: str | None) -> uuid.UUID | None:
         raise CursorInvalid from None
 
 
+def _storable(text: str | None) -> str | None:
+    """PostgreSQL knows no NUL, so no name contains one either."""
+    return text.replace("\0", "") if text else None
+
+
+def _aware(moment: datetime | None) -> datetime | None:
+    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+
+
 @get("/jobs", opt=_READ, operation_id="listJobs", summary="List jobs", tags=_TAGS, responses=problems(400))
 async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     read_uow: ReadUow,
@@ -83,7 +92,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
         str | None, QueryParameter(description="Part of the file name, title or artist", max_length=200)
     ] = None,
     review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
-    created_after: Annotated[datetime | None, QueryParameter(description="Created at this time or later")] = None,
+    created_after: Annotated[datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")] = None,
     created_before: Annotated[datetime | None, QueryParameter(description="Created before this time")] = None,
     cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="Jobs on a page")] = 50,
@@ -91,12 +100,12 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     """Newest first."""
     wanted = JobFilter(
         state=job_state,
-        genre=genre,
+        genre=_storable(genre),
         tier=tier,
-        text=text,
+        text=_storable(text),
         needs_review=review,
-        created_after=created_after,
-        created_before=created_before,
+        created_after=_aware(created_after),
+        created_before=_aware(created_before),
     )
     return await jobs.list_jobs(read_uow, wanted, cursor=_cursor(cursor), limit=limit)
 
