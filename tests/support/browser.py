@@ -15,7 +15,14 @@ from litestar import Litestar
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from app.db.uow import Store
-from tests.support.portal import SESSION_COOKIE, LocalProgress, new_app, open_session, portal_settings, use_local_progress
+from tests.support.portal import (
+    SESSION_COOKIE,
+    LocalProgress,
+    new_app,
+    open_session,
+    portal_settings,
+    use_local_progress,
+)
 
 CHROMIUM = "/usr/bin/chromium"
 _FLAGS = [
@@ -54,6 +61,11 @@ class Site:
         page.on("pageerror", lambda error: self.trouble.append(f"script: {error}"))
         page.on("request", self._note_request)
         return page
+
+    def forgive(self, words: str) -> None:
+        """The browser itself reports refused requests in its console; here they were meant."""
+        assert any(words in entry for entry in self.trouble), self.trouble
+        self.trouble = [entry for entry in self.trouble if words not in entry]
 
     async def violations(self, page: Page) -> list[str]:
         found: list[str] = await page.evaluate("window.violations")
