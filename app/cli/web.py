@@ -48,5 +48,4 @@ def web() -> None:
         respawn_failed_workers=True,
         respawn_interval=_RESPAWN_INTERVAL_S,
         workers_kill_timeout=_KILL_TIMEOUT_S,
-        process_name="earmark web",
     ).serve()
