@@ -20,7 +20,7 @@ from app.domain.genres import GENRES
 from app.inference.device import Placement
 from app.inference.network import TorchNetwork, scaled, tensor_shapes, vgg19_bn
 
-RIDGES = (1e-8, 1e-7, 1e-6, 1e-5, 1e-4, 1e-3)
+RIDGES = (1e-9, 1e-8, 1e-7, 1e-6, 1e-4)
 FOLDS = 4
 _CLASSES = len(GENRES)
 _ITERATIONS = 200

@@ -59,3 +59,6 @@ DOUBLE_BASS = Timbre(rolloff=1.9, attack_s=0.01, decay_s=0.35, release_s=0.1)
 SYNTH_BASS = Timbre(rolloff=1.0, attack_s=0.004, decay_s=0.5, release_s=0.03)
 SUPERSAW = Timbre(rolloff=0.9, attack_s=0.01, release_s=0.06, voices=5, detune_cents=22)
 SYNTH_PLUCK = Timbre(rolloff=1.0, even=0.3, attack_s=0.002, decay_s=0.15, release_s=0.05)
+SAXOPHONE = Timbre(
+    rolloff=0.7, formants=((650, 300, 1), (1_600, 500, 0.7)), attack_s=0.03, vibrato_hz=5, vibrato_cents=30, breath=0.05
+)

@@ -25,6 +25,7 @@ from app.inference.orchestra import (
     MUTED_GUITAR,
     ORGAN,
     PIANO,
+    SAXOPHONE,
     SOPRANO,
     STRINGS,
     SUPERSAW,
@@ -79,7 +80,7 @@ RECIPES: dict[str, Recipe] = {
         tempo_bpm=(66, 120),
         bands=(
             (Layer(PIANO, "arpeggio", 3, -4, "x-"), Layer(PIANO, "melody", 5, 2, _BUSY_LINE)),
-            (Layer(PIANO, "arpeggio", 4, 0, "x"), Layer(PIANO, "bass", 2, 0, "x-------")),
+            (Layer(PIANO, "arpeggio", 4, -4, "x-"), Layer(PIANO, "melody", 5, 2, "x---x---x-x-x---")),
         ),
         progressions=_CLASSICAL,
         room=(1.2, 0.2),
@@ -190,9 +191,9 @@ RECIPES: dict[str, Recipe] = {
         tempo_bpm=(132, 150),
         bands=(
             (
-                Layer(CLEAN_GUITAR, "arpeggio", 4, 4, "x-"),
+                Layer(CLEAN_GUITAR, "arpeggio", 5, 6, "x-"),
                 Layer(CLEAN_GUITAR, "chords", 4, -4, "x-x-xxx-"),
-                Layer(VOICE_LOW, "melody", 4, -3, _SONG),
+                Layer(VOICE_LOW, "melody", 4, -5, _SONG),
                 Layer(BASS_GUITAR, "bass", 2, 0, "x-"),
             ),
         ),
@@ -244,8 +245,8 @@ RECIPES: dict[str, Recipe] = {
         tempo_bpm=(92, 110),
         bands=(
             (
-                Layer(DISTORTED_GUITAR, "chords", 3, -1, "x-----x-x---x-x-"),
-                Layer(CLEAN_GUITAR, "arpeggio", 3, 0, "x-"),
+                Layer(DISTORTED_GUITAR, "chords", 3, 2, "x-----x-x---x-x-"),
+                Layer(CLEAN_GUITAR, "arpeggio", 3, -3, "x-"),
                 Layer(VOICE_LOW, "melody", 3, 5, _SONG),
                 Layer(BASS_GUITAR, "bass", 1, 2, "x---x-x-"),
             ),
@@ -280,12 +281,12 @@ RECIPES: dict[str, Recipe] = {
         room=(1.8, 0.35),
     ),
     "soft_rock": Recipe(
-        tempo_bpm=(74, 90),
+        tempo_bpm=(70, 84),
         bands=(
             (
-                Layer(CLEAN_GUITAR, "chords", 4, 2, "x---x-x-x---x-x-"),
-                Layer(ORGAN, "pad", 4, -4),
-                Layer(VOICE_LOW, "melody", 4, 2, _SONG),
+                Layer(ORGAN, "pad", 4, 2),
+                Layer(CLEAN_GUITAR, "chords", 4, -2, "x-------x-----x-"),
+                Layer(SAXOPHONE, "melody", 4, 6, _LONG_LINE),
                 Layer(BASS_GUITAR, "bass", 2, 2, "x-----x-x-----x-"),
             ),
         ),
