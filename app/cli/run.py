@@ -179,7 +179,8 @@ class Supervisor:
 
     async def _shut_down(self) -> None:
         drain_s = self._settings.drain_s
-        click.echo(f"\nStopping. Running jobs may take up to {drain_s:g} s more; Ctrl-C again stops at once.")
+        if self._worker.started:
+            click.echo(f"\nStopping. Running jobs may take up to {drain_s:g} s more; Ctrl-C again stops at once.")
         await self._worker.stop(drain_s + _WORKER_MARGIN_S)
         await self._chores.stop(_CHORES_STOP_S)
         await self._web.stop(_WEB_STOP_S)
@@ -187,4 +188,4 @@ class Supervisor:
             self._watch.cancel()
         if self._valkey is not None:
             await asyncio.to_thread(self._valkey.stop)
-        click.echo("Stopped.")
+        click.echo("Earmark has stopped.")

@@ -15,9 +15,9 @@ from app.domain.jobs import EventType, JobState
 from app.domain.keys import audio_key
 from app.integrations.queue import open_redis
 from app.services.jobs import cancel_job
-from tests.support.gone import wait_until_gone
 from tests.support.installation import CHORES, STAND_IN_WORKER, ended, stopped
 from tests.support.stand_in_worker import order
+from tests.support.waiting import wait_until_gone
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 
 from app.integrations.valkey import EmbeddedValkey, ValkeyError, default_redis_url
-from tests.support.gone import wait_until_gone
+from tests.support.waiting import wait_until_gone
 
 _PARENT = """
 import sys, pathlib

@@ -26,6 +26,7 @@ from app.integrations.valkey import EmbeddedValkey
 from app.resources import Resources
 from app.services.jobs import get_job, submit_job
 from app.services.uploads import StoredUpload
+from app.services.workers import workers_status
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN_WORKER = [sys.executable, "-m", "tests.support.stand_in_worker"]
@@ -88,6 +89,16 @@ class Installation:
                     if job.state in states and also(job):
                         return job
                     await changes.wait(0.5)
+
+    async def wait_for_ready_worker(self) -> None:
+        """Nothing tells of a worker's start but its row, so this asks again and again."""
+        async with asyncio.timeout(30):
+            while not await self._ready_workers():  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+
+    async def _ready_workers(self) -> int:
+        async with self.parts.store.reading() as uow:
+            return (await workers_status(uow)).ready
 
     async def events(self, job_id: uuid.UUID, kind: EventType) -> int:
         query = select(func.count()).where(Event.job_id == job_id, Event.type == kind)
