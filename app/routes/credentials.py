@@ -89,10 +89,16 @@ async def _check_csrf(request: WebRequest) -> None:
 # --- local mode
 
 
+def _host_name(request: WebRequest) -> str | None:
+    try:
+        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+    except ValueError:
+        return None
+
+
 def check_host(request: WebRequest, config: WebConfig) -> None:
     """In local mode a name that some web site made point to this machine (DNS rebinding) opens nothing."""
-    host = urlsplit(f"//{request.headers.get('host', '')}").hostname
-    if config.local_mode and host not in _LOOPBACK_NAMES | {urlsplit(config.base_url).hostname}:
+    if config.local_mode and _host_name(request) not in _LOOPBACK_NAMES | {urlsplit(config.base_url).hostname}:
         raise HostRefused
 
 

@@ -71,9 +71,9 @@ async def rows(parts: WebParts) -> tuple[int, int]:
 
 
 @asynccontextmanager
-async def served(app: Litestar) -> AsyncIterator[str]:
+async def served(app: Litestar, port: int | None = None) -> AsyncIterator[str]:
     """A real server in this event loop; yields its address. The application's lifespan is the server's."""
-    port = free_port()
+    port = port or free_port()
     server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI, websockets=False, log_enabled=False)
     task = asyncio.create_task(server.serve())
     try:
