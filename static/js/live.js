@@ -2,6 +2,7 @@
 // their elements (data-live="<id>") fetch themselves anew. A hidden page closes its stream: browsers
 // allow only a few connections to one server over all tabs.
 const RECONNECT_MS = 5000;
+const said = new Map();
 let stream = null;
 
 function refresh(selector) {
@@ -41,18 +42,23 @@ function follow() {
   }
 }
 
-function announce(event) {
-  const words = event.detail.elt.dataset?.announce;
-  if (words && event.detail.requestConfig?.triggeringEvent?.type === "refresh") {
-    document.getElementById("announcer").textContent = words;
+// Screen readers hear of a change once, however often an element is fetched.
+function announce() {
+  for (const element of document.querySelectorAll("[data-announce]")) {
+    const words = element.dataset.announce;
+    if (said.has(element.id) && said.get(element.id) !== words) {
+      document.getElementById("announcer").textContent = words;
+    }
+    said.set(element.id, words);
   }
 }
 
 export function startLive() {
   follow();
+  announce();
   document.addEventListener("visibilitychange", follow);
-  document.addEventListener("htmx:afterSettle", (event) => {
+  document.addEventListener("htmx:afterSettle", () => {
     follow();
-    announce(event);
+    announce();
   });
 }

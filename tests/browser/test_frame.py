@@ -63,12 +63,15 @@ async def test_theme_follows_the_system(browser, site, show):
         await expect(page.get_by_role("button", name="Switch to light colours")).to_be_visible()
 
 
-async def test_no_page_scrolls_sideways_on_a_phone(site, show, page):
+async def test_every_page_fits_a_phone_and_has_its_landmarks(site, show, page):
     await page.set_viewport_size({"width": 380, "height": 760})
     for name, path in (await _all_pages(show)).items():
         await page.goto(site.url + path)
         await _settled(page)
         assert await page.evaluate("document.documentElement.scrollWidth") <= 380, name
+        assert await page.locator("h1").count() == 1, name
+        for landmark in ("banner", "main", "contentinfo"):
+            assert await page.get_by_role(landmark).count() == 1, (name, landmark)
 
 
 async def test_keyboard_reaches_the_content_in_order(site, show, page):
@@ -87,14 +90,6 @@ async def test_keyboard_reaches_the_content_in_order(site, show, page):
     assert stops == ["Upload recordings", "text", "state", "genre", "tier", "review", "Search", "first.wav"]
     await page.keyboard.press("Enter")
     await expect(page).to_have_url(f"{site.url}/jobs/{job.id}")
-
-
-async def test_every_page_has_one_heading_and_its_landmarks(site, show, page):
-    for name, path in (await _all_pages(show)).items():
-        await page.goto(site.url + path)
-        assert await page.locator("h1").count() == 1, name
-        for landmark in ("banner", "main", "contentinfo"):
-            assert await page.get_by_role(landmark).count() == 1, (name, landmark)
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

@@ -129,3 +129,4 @@ async def test_refused_action_is_said_in_a_message(site, show, page):
     await message.get_by_role("button", name="Close").click()
     await expect(message).to_be_empty()
     site.forgive("status of 409")
+    site.forgive("Status Error Code 409")

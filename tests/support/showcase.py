@@ -130,6 +130,7 @@ async def fill(show: Showcase) -> dict[str, JobOut]:
     }
     jobs["silent"] = await show.upload("room tone.wav", encode(chords(2, _RATE_HZ) * np.float32(0), _RATE_HZ, "wav"))
     await show.done(jobs["silent"], _result("symphony", 0.41, "solo", audible=False))
+    await show.draw(jobs["silent"], np.zeros(2 * _RATE_HZ, np.float32))
     for kind, (play, name, container) in music.items():
         samples = play(31, _RATE_HZ)
         jobs[kind] = await show.upload(name, encode(stereo(samples), _RATE_HZ, container))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
@@ -19,11 +20,18 @@ from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
 _Unfinished = set[tuple[uuid.UUID, str, int]]
 
 
-async def _unfinished(parts: WebParts) -> _Unfinished:
-    """The latest jobs that can still change by themselves, with what shows that they have."""
+async def _read_unfinished(parts: WebParts) -> _Unfinished:
     async with parts.store.reading() as uow:
         pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
     return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
+
+
+async def _unfinished(parts: WebParts) -> _Unfinished:
+    """The latest jobs that can still change by themselves, with what shows that they have.
+
+    A reader who leaves cancels the stream; a query is let finish first, so that its connection is given back whole.
+    """
+    return await asyncio.shield(_read_unfinished(parts))
 
 
 def _changed(before: _Unfinished, now: _Unfinished) -> set[uuid.UUID]:

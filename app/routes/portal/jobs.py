@@ -89,6 +89,10 @@ async def list_page(request: WebRequest, read_uow: ReadUow, notices: AllNotices)
 # --- one recording
 
 
+def _to_the_list() -> Response[str]:
+    return Response("", headers={"HX-Redirect": "/jobs"}, media_type=MediaType.HTML)
+
+
 def _panel(caller: Principal, job: JobOut) -> JobPanel:
     return JobPanel(job=job, own=may_change(caller, job))
 
@@ -102,8 +106,15 @@ async def job_page(
 
 
 @get("/jobs/{job_id:uuid}/panel", opt=needs(Permission.JOBS_READ))
-async def job_panel(request: WebRequest, caller: Caller, read_uow: ReadUow, job_id: FromPath[uuid.UUID]) -> Template:
-    return page(request, "jobs/panel.html", _panel(caller, await jobs.get_job(read_uow, job_id)))
+async def job_panel(
+    request: WebRequest, caller: Caller, read_uow: ReadUow, job_id: FromPath[uuid.UUID]
+) -> Template | Response[str]:
+    """The page's changing part as it is now; once the job is deleted there is only the list to go to."""
+    try:
+        job = await jobs.get_job(read_uow, job_id)
+    except JobNotFound:
+        return _to_the_list()
+    return page(request, "jobs/panel.html", _panel(caller, job))
 
 
 @get("/jobs/{job_id:uuid}/row", opt=needs(Permission.JOBS_READ))
@@ -133,4 +144,4 @@ async def delete(parts: Parts, caller: Caller, job_id: FromPath[uuid.UUID]) -> R
         keys = await jobs.delete_job(uow, caller, job_id)
     for key in keys:
         await parts.files.delete(key)
-    return Response("", headers={"HX-Redirect": "/jobs"}, media_type=MediaType.HTML)
+    return _to_the_list()
