@@ -29,6 +29,7 @@ class FirstRun:
         self.sign_in_link = ""
         self.output: list[str] = []
         self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
 
     def start(self) -> None:
         """Returns once the sign-in link has been printed."""
@@ -43,7 +44,8 @@ class FirstRun:
             start_new_session=True,
         )
         links: queue.Queue[str] = queue.Queue()
-        threading.Thread(target=self._read, args=(self._process, links), daemon=True).start()
+        self._reader = threading.Thread(target=self._read, args=(self._process, links), daemon=True)
+        self._reader.start()
         self.sign_in_link = links.get(timeout=_START_LIMIT_S)
         assert self.sign_in_link, "".join(self.output)
 
@@ -55,11 +57,13 @@ class FirstRun:
                 links.put(link.group())
         links.put("")  # the process has ended: whoever waits for a link gets none
 
-    def interrupt(self) -> int:
-        """Ctrl-C at the terminal: the whole foreground group gets the signal. Returns the exit code."""
+    def interrupt(self) -> None:
+        """Ctrl-C at the terminal: the whole foreground group gets the signal. Returns when all have ended."""
         assert self._process is not None
+        assert self._reader is not None
         os.killpg(self._process.pid, signal.SIGINT)
-        return self._process.wait(timeout=_STOP_LIMIT_S)
+        self._process.wait(timeout=_STOP_LIMIT_S)  # make itself ends by the signal, as it always does
+        self._reader.join(timeout=_STOP_LIMIT_S)
 
     def remains(self) -> list[str]:
         """Command lines of processes that work on this data folder."""
