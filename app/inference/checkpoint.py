@@ -24,7 +24,7 @@ _LIMITS = "As good as the checkpoint that it was imported from; Earmark has not 
 
 
 def import_checkpoint(path: Path, models_dir: Path, name: str, version: str) -> Bundle:
-    """Turn a checkpoint into a bundle of float32 weights.
+    """Turn a checkpoint into a bundle of float32 weights, or of bfloat16 where the checkpoint has them so.
 
     Raises:
         CheckpointRefused: it can't be read safely, or a tensor is missing, unknown, of a wrong shape or not finite.
@@ -45,7 +45,7 @@ def _read(path: Path) -> Mapping[object, object]:
     except OSError as error:
         raise CheckpointRefused(path=str(path), problem=f"it can't be read ({error.strerror})") from error
     except UnpicklingError as error:
-        problem = "it holds more than tensors, and loading it could run foreign code"
+        problem = "it is damaged, or holds more than tensors, so that loading it could run foreign code"
         raise CheckpointRefused(path=str(path), problem=problem) from error
     except (RuntimeError, EOFError, ValueError, KeyError) as error:
         raise CheckpointRefused(path=str(path), problem="it is no PyTorch checkpoint, or it is damaged") from error
@@ -65,7 +65,8 @@ def _wanted_tensors(path: Path, content: Mapping[object, object]) -> dict[str, T
             continue
         if not isinstance(value, Tensor) or not value.is_floating_point():
             raise CheckpointRefused(path=str(path), problem=f"{name} is no tensor of floating-point numbers")
-        state[name] = value.float()
+        state[name] = value if value.dtype == torch.bfloat16 else value.float()
+    # Types are no problem any more, so that one stands for both.
     problem = next(tensor_problems({name: (tuple(tensor.shape), "F32") for name, tensor in state.items()}), None)
     problem = problem or next(
         (_not_finite(name) for name, tensor in state.items() if not tensor.isfinite().all()), None

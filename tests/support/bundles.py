@@ -42,7 +42,7 @@ def random_state(seed: int = 0) -> dict[str, Tensor]:
 
 def hollow_state() -> dict[str, Tensor]:
     """Every tensor has its right shape, but holds one number only: a checkpoint of it takes kilobytes."""
-    return {name: torch.tensor(0.5).expand(shape) for name, shape in tensor_shapes().items()}
+    return {name: torch.tensor(0.5).bfloat16().expand(shape) for name, shape in tensor_shapes().items()}
 
 
 def a_description(name: str = "test", version: str = "1") -> Description:

@@ -1,0 +1,126 @@
+"""The command `earmark model`, on a data folder of its own."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import torch
+from click.testing import CliRunner
+
+from app.cli import main
+from app.inference.bundle import WEIGHTS_FILE, Description, write_bundle
+from tests.support.bundles import hollow_state
+
+STARTER = Description(
+    name="starter", version="1", source="a test", limits="Toy.", metrics={"accuracy": 0.97}, starter=True
+)
+
+
+@pytest.fixture
+def earmark(tmp_path, monkeypatch):
+    """Runs a command; returns its output after a check of the exit code."""
+    monkeypatch.setenv("EARMARK_DATA_DIR", str(tmp_path / "data"))
+
+    def run(*arguments, code=0):
+        result = CliRunner().invoke(main, arguments)
+        assert result.exit_code == code, result.output
+        return result.output
+
+    run("db", "upgrade")
+    return run
+
+
+@pytest.fixture
+def checkpoint(tmp_path):
+    path = tmp_path / "save.pt"
+    torch.save(hollow_state(), path)
+    return path
+
+
+@pytest.fixture
+def models_dir(tmp_path):
+    return tmp_path / "data" / "models"
+
+
+@pytest.fixture
+def starter(models_dir):
+    return write_bundle(models_dir, STARTER, hollow_state())
+
+
+def test_an_imported_checkpoint_takes_over_from_the_starter(earmark, checkpoint, starter):
+    earmark("model", "activate", "starter")
+    assert earmark("model", "list") == "* starter/1\tstarter, a test\n"
+    assert "ccmusic/1: imported from save.pt" in earmark("model", "import", str(checkpoint))
+    assert earmark("model", "list") == "* ccmusic/1\timported from save.pt\n  starter/1\tstarter, a test\n"
+    assert "there is a model ccmusic/1 already" in earmark("model", "import", str(checkpoint), code=1)
+    # From now on the choice is the user's.
+    assert "To use it: earmark model activate starter/1" in earmark("model", "starter")
+    assert "starter/1 is active" in earmark("model", "activate", "starter/1")
+    assert "* starter/1" in earmark("model", "list")
+
+
+def test_an_intact_starter_is_not_built_again(earmark, starter):
+    before = starter.weights.stat()
+    output = earmark("model", "starter")
+    assert "accuracy: 97.0%" in output
+    assert "It is active" in output
+    assert starter.weights.stat() == before
+
+
+def test_a_damaged_model_is_named_and_not_activated(earmark, starter):
+    assert earmark("model", "verify") == "starter/1 is intact\n"
+    with starter.weights.open("ab") as file:
+        file.write(b"!")
+    for command in ("verify", "activate"):
+        output = earmark("model", command, "starter/1", code=1)
+        assert f"{starter.path}/{WEIGHTS_FILE}: it is damaged" in output
+        assert "earmark model import" in output
+    assert earmark("model", "list").startswith("  starter/1")
+
+
+def test_a_model_that_is_not_there_is_named(earmark):
+    assert "there is no model called nothing" in earmark("model", "activate", "nothing", code=1)
+    assert "card.json: it can't be read" in earmark("model", "activate", "nothing/1", code=1)
+    assert "there is no model in" in earmark("model", "verify", code=1)
+
+
+def test_a_refused_checkpoint_is_explained_in_one_line(earmark, tmp_path, models_dir):
+    path = tmp_path / "save.pt"
+    path.touch()
+    output = earmark("model", "import", str(path), code=1)
+    assert output == f"Error: {path}: it is no PyTorch checkpoint, or it is damaged.\n"
+    assert list(models_dir.iterdir()) == []
+
+
+def test_a_folder_with_too_little_in_it_is_explained(earmark, tmp_path):
+    (tmp_path / "music").mkdir()
+    assert "at least two genres" in earmark("model", "fit", str(tmp_path / "music"), code=1)
+
+
+@pytest.fixture
+def server(checkpoint):
+    """A web server with the checkpoint on it."""
+    handler = partial(SimpleHTTPRequestHandler, directory=checkpoint.parent)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_a_checkpoint_is_downloaded_checked_and_imported(earmark, checkpoint, server, models_dir):
+    assert "EARMARK_MODEL_URL" in earmark("model", "pull", code=1)
+    assert "can't be downloaded" in earmark("model", "pull", "--url", f"{server}/missing.pt", code=1)
+    assert "not 00; nothing was imported" in earmark(
+        "model", "pull", "--url", f"{server}/save.pt", "--sha256", "00", code=1
+    )
+    assert list(models_dir.iterdir()) == []
+    digest = hashlib.sha256(checkpoint.read_bytes()).hexdigest()
+    output = earmark("model", "pull", "--url", f"{server}/save.pt", "--sha256", digest)
+    assert "ccmusic/1: imported from save.pt" in output
+    assert [entry.name for entry in models_dir.iterdir()] == ["ccmusic"]
