@@ -83,9 +83,13 @@ async def _finish(worker: Worker, redis: ArqRedis, release: Callable[[], None] |
         release()
         if running:
             await asyncio.wait(running, timeout=_CLOSE_TIMEOUT_S)
-    with contextlib.suppress(asyncio.CancelledError, TimeoutError, *REDIS_TROUBLE):
+    # Not Worker.close(): it calls what redis has deprecated, and waits for ever for jobs and for Redis.
+    rest = {*worker.tasks.values(), *([worker.main_task] if worker.main_task else [])}
+    for task in rest:
+        task.cancel()
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await worker.close()
+            await asyncio.gather(*rest, return_exceptions=True)
     with contextlib.suppress(*REDIS_TROUBLE):
         await redis.aclose()
 

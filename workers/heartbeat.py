@@ -6,6 +6,8 @@ import asyncio
 import contextlib
 import uuid
 
+import structlog
+
 from app.db.uow import Store
 from app.domain.workers import WorkerState
 from app.integrations.outage import Outage
@@ -13,6 +15,8 @@ from app.services.analyses import renew_leases
 from app.services.workers import remove_worker, report_worker
 from workers.analysis import Analyst
 from workers.trouble import Unreachable, reaching
+
+log = structlog.get_logger(__name__)
 
 # Of four beats within a lease, three may get lost.
 _BEATS_PER_LEASE = 4
@@ -67,4 +71,7 @@ class Heartbeat:
     async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(self._lease_s / _BEATS_PER_LEASE)
-            await self.beat()
+            try:
+                await self.beat()
+            except Exception:  # without a heart the worker would go on and lose every job
+                log.exception("a heartbeat failed")

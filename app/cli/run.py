@@ -91,7 +91,7 @@ class Supervisor:
         """Until SIGTERM or Ctrl-C; returns the exit code."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._on_signal)
+            loop.add_signal_handler(number, self._on_signal, number)
         try:
             await self._start()
             await self._stop.wait()
@@ -103,9 +103,11 @@ class Supervisor:
             await self._shut_down()
         return self._exit_code
 
-    def _on_signal(self) -> None:
+    def _on_signal(self, number: signal.Signals) -> None:
         """The first signal stops in good order, the second at once."""
-        if self._stop.is_set():
+        if not self._stop.is_set():
+            click.echo(f"\nStopping ({number.name}).")
+        else:
             click.echo("\nStopping at once.")
             for child in (self._worker, self._chores, self._web):
                 child.kill()
@@ -180,7 +182,7 @@ class Supervisor:
     async def _shut_down(self) -> None:
         drain_s = self._settings.drain_s
         if self._worker.started:
-            click.echo(f"\nStopping. Running jobs may take up to {drain_s:g} s more; Ctrl-C again stops at once.")
+            click.echo(f"Running jobs may take up to {drain_s:g} s more; Ctrl-C again stops at once.")
         await self._worker.stop(drain_s + _WORKER_MARGIN_S)
         await self._chores.stop(_CHORES_STOP_S)
         await self._web.stop(_WEB_STOP_S)

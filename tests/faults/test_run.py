@@ -62,16 +62,13 @@ class Run:
             return int(response.status)
 
     def family(self) -> dict[int, str]:
-        """All processes of this data folder but the supervisor, with their command lines."""
-        found = {}
-        for entry in Path("/proc").glob("[0-9]*"):
-            try:
-                mine = str(self.data_dir).encode() in (entry / "environ").read_bytes()
-                command = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            except OSError:
-                continue
-            if mine and command and int(entry.name) != self.process.pid:
-                found[int(entry.name)] = command
+        """The supervisor's living children and grandchildren, with their command lines."""
+        found: dict[int, str] = {}
+        parents = {self.process.pid}
+        while parents:
+            children = {pid for parent in parents for pid in children_of(parent)} - found.keys()
+            found |= {pid: command_of(pid) for pid in children}
+            parents = children
         return {pid: command for pid, command in found.items() if is_alive(pid)}
 
     def wait_for_process(self, words: str, *, other_than: int = 0) -> int:
@@ -81,12 +78,27 @@ class Run:
         return wait_until(search, f"no process {words!r}")
 
     def end(self) -> None:
-        for pid in (self.process.pid, *self.family()):
+        for pid in (*self.family(), self.process.pid):
             try:
                 os.kill(pid, signal.SIGKILL)
             except ProcessLookupError:
                 continue
         self.process.communicate()
+
+
+def children_of(pid: int) -> list[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
+    except OSError:
+        return []
+
+
+def command_of(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return ""
 
 
 async def prepare(data_dir: Path) -> None:
@@ -120,10 +132,11 @@ def test_it_comes_up_and_ctrl_c_leaves_nothing_behind(run):
     run.read_until(rf"http://127\.0\.0\.1:{run.port}/sign-in/[\w-]+")
     assert run.status_of("/health/live") == 200
     run.wait_for_process("chores")
+    family = run.family()
     run.process.send_signal(signal.SIGINT)
     rest, _ = run.process.communicate(timeout=40)
     assert run.process.returncode == 0, rest
-    assert run.family() == {}
+    assert [pid for pid in family if is_alive(pid)] == []
     assert "Traceback" not in "".join(run.output) + rest
 
 

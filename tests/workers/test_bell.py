@@ -1,0 +1,135 @@
+"""The loop that answers the doorbell, with a real Valkey."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import pytest
+
+from app.db.uow import Wakeup
+from app.domain.ids import new_id
+from app.integrations import queue
+from app.integrations.queue import RedisOutside
+from app.integrations.valkey import EmbeddedValkey
+from workers import bell
+from workers.bell import answer
+
+
+@pytest.fixture
+def valkey(tmp_path):
+    server = EmbeddedValkey(tmp_path)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+async def outside(valkey, monkeypatch):
+    monkeypatch.setattr(queue, "_PAUSE_AFTER_FAILURE_S", 0.0)
+    outside = RedisOutside(valkey.url)
+    yield outside
+    await outside.close()
+
+
+class Listener:
+    """Calls that wait until ``go``, or return at once if it is set already."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.running = 0
+        self.most = 0
+        self.heard: list[str] = []
+        self.cancelled: list[str] = []
+        self.changed = asyncio.Condition()
+
+    async def ring(self, job_id: str) -> None:
+        async with self.changed:
+            self.heard.append(job_id)
+            self.running += 1
+            self.most = max(self.most, self.running)
+            self.changed.notify_all()
+        try:
+            await self.go.wait()
+        except asyncio.CancelledError:
+            self.cancelled.append(job_id)
+            raise
+        finally:
+            self.running -= 1
+
+    async def wait_for(self, count: int) -> None:
+        async with asyncio.timeout(30), self.changed:
+            await self.changed.wait_for(lambda: len(self.heard) >= count)
+
+
+@contextlib.asynccontextmanager
+async def answering(valkey, listener, **options):
+    stop = asyncio.Event()
+    settings = {"max_jobs": 2, "drain_s": 10.0, "release": listener.go.set, **options}
+    task = asyncio.create_task(answer(valkey.url, listener.ring, stop, **settings))
+    yield stop
+    stop.set()
+    async with asyncio.timeout(30):
+        await task
+
+
+async def ring(outside, count: int) -> list[str]:
+    ids = [new_id() for _ in range(count)]
+    await outside.wake([Wakeup(job_id, 0) for job_id in ids])
+    return [str(job_id) for job_id in ids]
+
+
+async def test_no_more_than_max_jobs_run_at_once_and_all_are_heard_once(valkey, outside):
+    listener = Listener()
+    async with answering(valkey, listener):
+        ids = await ring(outside, 5)
+        await listener.wait_for(2)
+        listener.go.set()
+        await listener.wait_for(5)
+    assert sorted(listener.heard) == sorted(ids)
+    assert listener.most == 2
+
+
+async def test_it_listens_again_after_the_queue_was_lost(valkey, outside, monkeypatch):
+    monkeypatch.setattr(bell, "_REDIS_RETRIES", 0)
+    listener = Listener()
+    listener.go.set()
+    async with answering(valkey, listener):
+        first = await ring(outside, 1)
+        await listener.wait_for(1)
+        valkey.stop()
+        valkey.start()
+        second = await ring(outside, 1)
+        await listener.wait_for(2)
+    assert listener.heard == first + second
+
+
+async def test_it_starts_before_redis_does(valkey, outside, monkeypatch):
+    monkeypatch.setattr(bell, "_REDIS_RETRIES", 0)
+    valkey.stop()
+    listener = Listener()
+    listener.go.set()
+    async with answering(valkey, listener):
+        valkey.start()
+        await ring(outside, 1)
+        await listener.wait_for(1)
+
+
+async def test_at_a_stop_calls_are_released_after_the_drain_time(valkey, outside):
+    listener = Listener()
+    async with answering(valkey, listener, drain_s=0.1) as stop:
+        await ring(outside, 2)
+        await listener.wait_for(2)
+        stop.set()
+    assert listener.go.is_set()
+    assert listener.cancelled == []
+
+
+async def test_calls_that_do_not_let_go_are_cancelled(valkey, outside, monkeypatch):
+    monkeypatch.setattr(bell, "_CLOSE_TIMEOUT_S", 0.2)
+    listener = Listener()
+    async with answering(valkey, listener, drain_s=0.0, release=lambda: None) as stop:
+        ids = await ring(outside, 1)
+        await listener.wait_for(1)
+        stop.set()
+    assert listener.cancelled == ids
