@@ -94,6 +94,10 @@ messages: ## collect new texts for the translators
 screenshots: ## take pictures of every page, into tests/artifacts and docs/images
 	$(BIN)/python -m tests.browser.screenshots
 
+openapi: | $(STAMPS)/worker ## write docs/openapi.json and docs/errors.md anew
+	$(BIN)/earmark openapi > docs/openapi.json
+	$(BIN)/earmark openapi --errors > docs/errors.md
+
 lock: | $(STAMPS)/venv ## write the Python lock files anew
 	$(BIN)/python -m pip install -qq pip-tools
 	sh tools/lock.sh

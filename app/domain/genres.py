@@ -61,7 +61,7 @@ LEVEL_NAMES: dict[str, str] = {
 
 
 class Tier(enum.StrEnum):
-    """How sure the model is of its first choice."""
+    """How sure the model is of its first choice: high above 0.80, low below 0.50, else medium."""
 
     HIGH = "high"
     MEDIUM = "medium"

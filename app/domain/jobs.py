@@ -12,6 +12,8 @@ class JobKind(enum.StrEnum):
 
 
 class JobState(enum.StrEnum):
+    """queued, running, then done, failed or cancelled."""
+
     QUEUED = "queued"
     RUNNING = "running"
     DONE = "done"

@@ -13,6 +13,8 @@ _FORBIDDEN_IN_NAMES = re.compile(r"[\x00-\x1f\x7f/\\]+")
 
 
 class Container(enum.StrEnum):
+    """Kind of file, told from its content and not from its name."""
+
     MP3 = "mp3"
     WAV = "wav"
     FLAC = "flac"

@@ -59,7 +59,7 @@ class GenreResult(msgspec.Struct, frozen=True):
     """Result of a finished job of kind ``genre``."""
 
     top1: GenreScore
-    tier: Annotated[Tier, msgspec.Meta(description="high: above 0.80, low: below 0.50, else medium")]
+    tier: Tier
     probabilities: Annotated[list[GenreScore], msgspec.Meta(description="All 16 genres, most probable first; sum 1")]
     levels: Levels
     windows: list[Window]

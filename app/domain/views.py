@@ -21,7 +21,7 @@ class AssetOut(msgspec.Struct, frozen=True, kw_only=True):
     name: Annotated[str, Meta(description="File name as uploaded, without folders", examples=["track.mp3"])]
     size_bytes: Annotated[int, Meta(ge=1, description="Size of the file in bytes")]
     sha256: Annotated[str, Meta(description="Hash of the file's content")]
-    container: Annotated[Container, Meta(description="Told from the content, not from the name")]
+    container: Container
     duration_s: Annotated[float | None, Meta(description="Length of the whole recording in seconds")]
     sample_rate_hz: int | None
     channels: int | None
@@ -48,7 +48,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: uuid.UUID
     kind: JobKind
-    state: Annotated[JobState, Meta(description="queued, running, then done, failed or cancelled")]
+    state: JobState
     attempt: Annotated[int, Meta(description="How often a worker has taken the job up")]
     created_at: datetime
     started_at: datetime | None

@@ -67,7 +67,7 @@ def errors_markdown() -> str:
         "the words may change. Unexpected errors carry an `error_id` under which the log has the traceback.",
         "A failed job carries one of the codes of the second table in its `error`.",
         "",
-        "This file is written by `earmark openapi --errors`; a test compares it with the code.",
+        "This file is written by `make openapi`; a test compares it with the code.",
         "",
         "## Requests",
         "",

@@ -29,7 +29,9 @@ from app.services.jobs import PAGE_LIMIT, JobFilter, StoredFile
 _TAGS = ["jobs"]
 _READ = needs(Permission.JOBS_READ)
 _CREATE = needs(Permission.JOBS_CREATE)
-_LOCATION = ResponseHeader(name="Location", description="Address of the job", documentation_only=True)
+_LOCATION = ResponseHeader(
+    name="Location", value="/api/v1/jobs/…", description="Address of the job", documentation_only=True
+)
 
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:
@@ -92,7 +94,9 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
         str | None, QueryParameter(description="Part of the file name, title or artist", max_length=200)
     ] = None,
     review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
-    created_after: Annotated[datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")] = None,
+    created_after: Annotated[
+        datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")
+    ] = None,
     created_before: Annotated[datetime | None, QueryParameter(description="Created before this time")] = None,
     cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="Jobs on a page")] = 50,
