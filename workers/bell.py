@@ -34,6 +34,7 @@ _MAX_TRIES = 1_000_000
 # Together about a minute of waiting for Redis before arq's worker gives up.
 _REDIS_RETRIES = 30
 _CLOSE_TIMEOUT_S = 5.0
+_CANCEL_AGAIN_S = 0.2
 _FIRST_DELAY_S = 0.2
 _LONGEST_DELAY_S = 15.0
 _CALM_S = 60.0
@@ -84,14 +85,20 @@ async def _finish(worker: Worker, redis: ArqRedis, release: Callable[[], None] |
         if running:
             await asyncio.wait(running, timeout=_CLOSE_TIMEOUT_S)
     # Not Worker.close(): it calls what redis has deprecated, and waits for ever for jobs and for Redis.
-    rest = {*worker.tasks.values(), *([worker.main_task] if worker.main_task else [])}
-    for task in rest:
-        task.cancel()
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_TIMEOUT_S):
-            await asyncio.gather(*rest, return_exceptions=True)
+    await _cancel({*worker.tasks.values(), *([worker.main_task] if worker.main_task else [])})
     with contextlib.suppress(*REDIS_TROUBLE):
         await redis.aclose()
+
+
+async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
+    """End the tasks. A client that is just connecting may swallow a cancellation, so it is repeated."""
+    deadline_s = time.monotonic() + _CLOSE_TIMEOUT_S
+    pending = tasks
+    while pending and time.monotonic() < deadline_s:
+        for task in pending:
+            task.cancel()
+        _, pending = await asyncio.wait(pending, timeout=_CANCEL_AGAIN_S)
+    await asyncio.gather(*(tasks - pending), return_exceptions=True)  # so that no exception goes unnoticed by asyncio
 
 
 async def _listen(redis: ArqRedis, worker: Worker, stopped: asyncio.Task[bool]) -> BaseException | None:

@@ -118,6 +118,7 @@ class Supervisor:
         self._stop.set()
 
     async def _start(self) -> None:
+        click.echo(f"Starting Earmark with the data in {self._settings.data_dir.resolve()}")
         if self._valkey is not None:
             self._start_valkey(self._valkey)
             self._watch = asyncio.create_task(self._watch_valkey(self._valkey))
