@@ -56,6 +56,15 @@ function acceptDrops(form) {
   });
 }
 
+// When the sign-in has ended, whatever updates itself would lead to the sign-in page and take the list along.
+function keepList() {
+  document.addEventListener("htmx:beforeOnLoad", (event) => {
+    if (event.detail.xhr.status === 401 && document.querySelector("#upload-rows [data-cancel]")) {
+      event.preventDefault();
+    }
+  });
+}
+
 export function startUploads() {
   const form = document.getElementById("uploader");
   if (!form) {
@@ -68,6 +77,7 @@ export function startUploads() {
     input.value = ""; // choosing the same file again is a change too
   });
   acceptDrops(form);
+  keepList();
   addEventListener("beforeunload", (event) => {
     if (running > 0) {
       event.preventDefault();

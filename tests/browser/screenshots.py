@@ -7,11 +7,14 @@ import itertools
 import tempfile
 from pathlib import Path
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, FilePayload, Page, expect
 
 from app.domain.permissions import Role
-from tests.support.browser import Site, browsing, chromium, served
+from app.services.jobs import JobFilter, list_jobs
+from tests.support.browser import Site, browsing, chromium, served, slow_line
+from tests.support.factories import make_result
 from tests.support.showcase import Showcase, fill, open_showcase
+from tests.support.sounds import chords, encode
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "tests" / "artifacts"
@@ -20,13 +23,17 @@ LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 # Chosen ones, for the documents: name of the picture -> name of the file.
 IN_DOCS = {
     "high-wide-light-en": "recording.png",
-    "jobs-wide-light-en": "recordings.png",
-    "upload-narrow-dark-zh": "upload-narrow.png",
+    "jobs-wide-dark-zh": "recordings-dark-zh.png",
+    "uploading-wide-light-en": "upload.png",
 }
 
 
-async def _shoot(page: Page, address: str, name: str) -> None:
+async def _open(page: Page, address: str, name: str) -> None:
     await page.goto(address)
+    await _shoot(page, name)
+
+
+async def _shoot(page: Page, name: str) -> None:
     await page.wait_for_function("document.fonts.status === 'loaded'")
     await page.wait_for_function("[...document.images].every((image) => image.complete)")
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
@@ -43,10 +50,36 @@ async def _tour(browser: Browser, site: Site, show: Showcase, addresses: dict[st
         async with browsing(browser, viewport=viewport, color_scheme=theme, locale=locale) as context:
             await show.worker_ready()
             page = await context.new_page()
-            await _shoot(page, f"{site.url}/sign-in", f"sign-in-{size}-{theme}-{language}")
+            await _open(page, f"{site.url}/sign-in", f"sign-in-{size}-{theme}-{language}")
             await site.sign_in(context, show.session)
             for name, path in addresses.items():
-                await _shoot(page, site.url + path, f"{name}-{size}-{theme}-{language}")
+                await _open(page, site.url + path, f"{name}-{size}-{theme}-{language}")
+
+
+def _file(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "audio/mpeg", "buffer": content}
+
+
+async def _uploading(browser: Browser, site: Site, show: Showcase) -> None:
+    """The start page while files are on their way: done, analysed, sent and waiting."""
+    async with browsing(browser, viewport=SIZES["wide"], color_scheme="light") as context:
+        await site.sign_in(context, show.session)
+        await show.worker_ready()
+        page = await context.new_page()
+        await page.goto(site.url)
+        small, large = (encode(chords(seconds, 22_050), 22_050, "wav") for seconds in (2, 20))
+        await page.locator("#files").set_input_files([_file(f"jingle {n}.wav", small) for n in ("A", "B")])
+        rows = page.locator("#upload-rows tr")
+        await expect(rows.filter(has_text="Queued")).to_have_count(2)
+        async with site.store.reading() as uow:
+            done, running = (await list_jobs(uow, JobFilter(text="jingle"))).items
+        await show.done(done, make_result("dance_pop", 0.87))
+        await show.running(running)
+        await slow_line(page, 90_000)
+        await page.locator("#files").set_input_files([_file(f"brand film {n}.wav", large) for n in range(1, 5)])
+        await expect(rows.filter(has_text="%")).to_have_count(4)
+        await expect(rows.filter(has_text="Analysing")).to_have_count(1)
+        await _shoot(page, "uploading-wide-light-en")
 
 
 async def main() -> None:
@@ -59,6 +92,7 @@ async def main() -> None:
             addresses |= {name: f"/jobs/{job.id}" for name, job in jobs.items()}
             addresses["missing"] = "/jobs/00000000-0000-7000-8000-000000000000"
             await _tour(browser, site, show, addresses)
+            await _uploading(browser, site, show)
 
 
 if __name__ == "__main__":

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import expect
 
 from app.services.jobs import JobFilter, list_jobs
+from tests.support.browser import slow_line
 from tests.support.factories import make_result
 from tests.support.portal import open_session
 from tests.support.sounds import beats, chords, encode
@@ -21,15 +22,6 @@ WAV = encode(chords(6), 44_100, "wav")
 
 def _file(name: str, content: bytes = MP3) -> dict[str, object]:
     return {"name": name, "mimeType": "audio/mpeg", "buffer": content}
-
-
-async def _slow_line(page: Page, bytes_per_s: int) -> None:
-    session = await page.context.new_cdp_session(page)
-    await session.send("Network.enable")
-    await session.send(
-        "Network.emulateNetworkConditions",
-        {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_per_s},
-    )
 
 
 async def _jobs(site) -> dict[str, object]:
@@ -74,7 +66,7 @@ async def test_dropped_files_are_uploaded(site, page):
 
 async def test_progress_is_real_and_three_go_at_a_time(site, page):
     await page.goto(site.url)
-    await _slow_line(page, 400_000)
+    await slow_line(page, 400_000)
     await page.get_by_label("Audio files").set_input_files([_file(f"{n}.wav", WAV) for n in range(5)])
     rows = page.locator("#upload-rows tr")
     await expect(rows).to_have_count(5)
@@ -83,20 +75,20 @@ async def test_progress_is_real_and_three_go_at_a_time(site, page):
     shown = await page.evaluate("[...document.querySelectorAll('#upload-rows progress')].map((bar) => bar.value)")
     assert all(0 <= value < 1 for value in shown)
     assert any(value > 0 for value in shown)
-    await _slow_line(page, -1)
+    await slow_line(page, -1)
     await expect(rows.filter(has_text="Queued")).to_have_count(5, timeout=20_000)
 
 
 async def test_cancelled_upload_can_be_taken_up_again(site, page):
     await page.goto(site.url)
-    await _slow_line(page, 200_000)
+    await slow_line(page, 200_000)
     await page.get_by_label("Audio files").set_input_files([_file("slow.wav", WAV)])
     row = page.locator("#upload-rows tr")
     await expect(row).to_contain_text(re.compile(r"\d+%"))
     await row.get_by_role("button", name="Cancel").click()
     await expect(row).to_contain_text("Cancelled")
     assert await _jobs(site) == {}
-    await _slow_line(page, -1)
+    await slow_line(page, -1)
     await row.get_by_role("button", name="Try again").click()
     await expect(row).to_contain_text("Queued", timeout=20_000)
     assert set(await _jobs(site)) == {"slow.wav"}
@@ -126,6 +118,8 @@ async def test_ended_session_keeps_the_list_and_can_be_renewed(site, context, pa
     await context.clear_cookies()
     await page.get_by_label("Audio files").set_input_files([_file("kept.mp3")])
     row = page.locator("#upload-rows tr")
+    await expect(row).to_contain_text("Your sign-in has ended")
+    await page.evaluate("htmx.ajax('GET', '/notices', '#notices')")
     await expect(row).to_contain_text("Your sign-in has ended")
     await site.sign_in(context, await open_session(site.store))
     await row.get_by_role("button", name="Try again").click()

@@ -16,7 +16,15 @@ from app.services.analyses import record_failure
 from app.services.jobs import cancel_job, get_job
 from app.services.workers import report_worker
 from tests.support.factories import claim, finish_job, make_job, make_principal, make_result
-from tests.support.portal import SESSION_COOKIE, activate_starter, open_session, person_at
+from tests.support.portal import (
+    SESSION_COOKIE,
+    activate_starter,
+    new_app,
+    open_session,
+    person_at,
+    portal_settings,
+    running,
+)
 from tests.support.sounds import beats, encode
 
 
@@ -48,6 +56,17 @@ async def test_sign_in_page_says_how_to_get_the_link(nobody):
     text = (await nobody.get("/sign-in")).text
     assert "earmark sign-in-link" in text
     assert "Recordings" not in text
+
+
+async def test_sign_in_page_leads_to_the_company_account(tmp_path):
+    settings = portal_settings(tmp_path / "data", oidc_issuer="https://login.test", public_url="http://127.0.0.1:8080")
+    app = await new_app(settings)
+    async with running(app):
+        person = person_at(app, None)
+        text = (await person.get("/sign-in?next=/jobs%3Ftier%3Dlow")).text
+        await person.http.aclose()
+    assert 'href="/sign-in/start?next=/jobs%3Ftier%3Dlow"' in text
+    assert "sign-in-link" not in text
 
 
 async def test_viewers_may_look_but_not_upload(signed_in, web_store):
@@ -263,6 +282,17 @@ async def test_unknown_recording_is_a_page(una):
     assert answer.status_code == 404
     assert "No such job" in answer.text
     assert "没有这个任务" in (await una.get(f"/jobs/{new_id()}", **{"accept-language": "zh"})).text
+
+
+async def test_unexpected_error_is_a_page_with_its_number(una, monkeypatch):
+    async def broken(*_, **__):
+        raise RuntimeError("secret detail")
+
+    monkeypatch.setattr("app.services.jobs.list_jobs", broken)
+    answer = await una.get("/jobs")
+    assert answer.status_code == 500
+    assert re.search(r"it is in the log: <code>[0-9a-f]{12}</code>", answer.text)
+    assert "secret detail" not in answer.text
 
 
 # --- upload

@@ -129,3 +129,13 @@ async def browsing(browser: Browser, **options: object) -> AsyncIterator[Browser
     await context.add_init_script(_WATCH_CSP)
     yield context
     await context.close()
+
+
+async def slow_line(page: Page, bytes_per_s: int) -> None:
+    """Let the page send this fast; -1 for as fast as it can."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("Network.enable")
+    await session.send(
+        "Network.emulateNetworkConditions",
+        {"offline": False, "latency": 5, "downloadThroughput": -1, "uploadThroughput": bytes_per_s},
+    )
