@@ -34,7 +34,10 @@ function add(form, files) {
       enqueue(transfer);
     }
   }
-  document.getElementById("uploads").hidden = document.getElementById("upload-rows").children.length === 0;
+  if (files.length > 0) {
+    document.getElementById("uploads").hidden = false;
+    form.classList.add("used");
+  }
 }
 
 function acceptDrops(form) {

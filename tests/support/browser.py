@@ -88,10 +88,10 @@ def _free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def served(data_dir: Path) -> AsyncIterator[Site]:
+async def served(data_dir: Path, **settings: object) -> AsyncIterator[Site]:
     """The portal on a port of its own, with an empty database."""
     port = _free_port()
-    app = await new_app(portal_settings(data_dir, port))
+    app = await new_app(portal_settings(data_dir, port, **settings))
     server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI)
     serving = asyncio.create_task(server.serve())
     await _answering(port, serving)

@@ -95,7 +95,8 @@ def use_local_progress(app: Litestar, progress: LocalProgress) -> Store:
 
 
 def portal_settings(data_dir: Path, port: int = 8080, **others: object) -> Settings:
-    return Settings(data_dir=data_dir, port=port, upload_limit_bytes=2_000_000, **others)  # type: ignore[arg-type]
+    limited = {"upload_limit_bytes": 2_000_000} | others
+    return Settings(data_dir=data_dir, port=port, **limited)  # type: ignore[arg-type]
 
 
 async def open_session(store: Store, role: Role = Role.UPLOADER, name: str = "Una Uhl") -> str:
