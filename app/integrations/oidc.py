@@ -291,6 +291,7 @@ class Provider:
         return claims.get("sub"), claims.get("sid")
 
     def _refuse_replay(self, token_id: str) -> None:
+        """Within this process; where there are several, a token works once in each, which ends no more than it named."""
         now = time.monotonic()
         self._seen_logout_ids = {known: until for known, until in self._seen_logout_ids.items() if until > now}
         if token_id in self._seen_logout_ids:

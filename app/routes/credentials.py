@@ -17,6 +17,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from app.domain.permissions import Principal
 from app.errors import CsrfFailed, HostRefused, Unauthenticated
 from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
+from app.routes.guards import UNASKED
 from app.services import accounts
 from app.services.accounts import SignedIn
 
@@ -109,6 +110,7 @@ class Authentication(ASGIMiddleware):
     """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``."""
 
     scopes = (ScopeType.HTTP,)
+    exclude_opt_key = UNASKED
 
     def __init__(self) -> None:
         self._key_noted_at: dict[uuid.UUID, float] = {}

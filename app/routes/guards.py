@@ -8,6 +8,9 @@ from app.domain.permissions import Permission
 from app.errors import Forbidden, Unauthenticated
 from app.routes.deps import Connection
 
+# In the ``opt`` of a public route: nobody is asked who they are, which would take a look into the database.
+UNASKED = "unasked"
+
 
 def needs(permission: Permission) -> dict[str, object]:
     """The ``opt`` of a route for callers with this permission."""

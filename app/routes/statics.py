@@ -9,7 +9,7 @@ from litestar import Router
 from litestar.datastructures import CacheControlHeader
 from litestar.static_files import create_static_files_router
 
-from app.routes.guards import public
+from app.routes.guards import UNASKED, public
 
 STATIC_PREFIX = "/static"
 _YEAR_S = 365 * 24 * 3600
@@ -34,5 +34,5 @@ def static_router(folder: Path, version: str) -> Router:
         f"{STATIC_PREFIX}/{version}",
         [folder],
         cache_control=CacheControlHeader(max_age=_YEAR_S, public=True, immutable=True),
-        opt=public("scripts and styles hold no data"),
+        opt={**public("scripts and styles hold no data"), UNASKED: True},
     )

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from litestar import Litestar, get
+from sqlalchemy import event
 from structlog.testing import capture_logs
 
 from app.routes.deps import WebParts, WebRequest
@@ -14,6 +17,19 @@ from app.routes.middleware import content_security_policy
 from app.settings import Settings
 from tests.support.portal import new_app, running
 from tests.support.web import browser, make_key, program, sign_in_locally
+
+
+@contextmanager
+def count_connections(parts: WebParts) -> Iterator[list[object]]:
+    made: list[object] = []
+    engine = parts.store.database.engine.sync_engine
+
+    def note(connection: object, *_: object) -> None:
+        made.append(connection)
+
+    event.listen(engine, "checkout", note)
+    yield made
+    event.remove(engine, "checkout", note)
 
 
 @pytest.mark.parametrize("path", ["/health/live", "/sign-in", "/api/v1/me", "/nothing", "/docs", "/openapi.json"])
@@ -74,6 +90,18 @@ async def test_static_files_may_be_kept_for_ever_under_their_version(app: Litest
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
         assert (await client.get("/static/img/favicon.svg")).status_code == 404
+
+
+async def test_static_files_ask_nobody_who_they_are(app: Litestar, parts: WebParts):
+    path = f"/static/{parts.config.static_version}/img/favicon.svg"
+    async with browser(app) as visitor:
+        await sign_in_locally(parts, visitor)
+        await parts.store.database.close()
+        with count_connections(parts) as connections:
+            assert (await visitor.get(path)).status_code == 200
+            assert connections == []
+            assert (await visitor.get("/api/v1/me")).status_code == 200
+            assert connections
 
 
 async def test_pages_of_people_are_kept_by_nobody(app: Litestar, parts: WebParts):
