@@ -13,6 +13,9 @@ from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from msgspec import Meta
+from obstore.exceptions import BaseError as StorageError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import (
     BodyTooLarge,
@@ -39,6 +42,9 @@ PROBLEM_MEDIA_TYPE = "application/problem+json"
 SIGN_IN_PATH = "/sign-in"
 _MACHINE_PREFIXES = ("/api/", "/health/", "/openapi.json", "/static/")
 
+# What database and storage raise when they can't be reached.
+_OUTAGES = (OperationalError, InterfaceError, PoolTimeout, StorageError, ConnectionError)
+_REASON_LIMIT = 500
 _ERROR_OF_STATUS: dict[int, type[EarmarkError]] = {
     401: Unauthenticated,
     403: Forbidden,
@@ -143,6 +149,20 @@ def _unexpected(request: WebRequest, error: Exception) -> Unexpected:
     return Unexpected(error_id=error_id)
 
 
+def _out_of_reach(raised: Exception) -> Unavailable:
+    """Database or storage are down. One line says so; a traceback through their drivers would say no more."""
+    log.error("a part is out of reach", reason=" ".join(f"{raised!r}".split())[:_REASON_LIMIT])
+    return Unavailable()
+
+
+def _in_our_words(request: WebRequest, raised: Exception) -> EarmarkError:
+    if isinstance(raised, EarmarkError):
+        return raised
+    if isinstance(raised, HTTPException):
+        return _translate(request, raised)
+    return _out_of_reach(raised) if isinstance(raised, _OUTAGES) else _unexpected(request, raised)
+
+
 # --- the answer
 
 
@@ -210,12 +230,6 @@ def exception_handlers(page: ErrorPage) -> dict[type[Exception] | int, Callable[
     """For the application: every failure, foreseen or not, leaves as a problem or as ``page``."""
 
     def handle(request: WebRequest, raised: Exception) -> Response[Any]:
-        if isinstance(raised, EarmarkError):
-            error = raised
-        elif isinstance(raised, HTTPException):
-            error = _translate(request, raised)
-        else:
-            error = _unexpected(request, raised)
-        return _answer(request, error, raised, page)
+        return _answer(request, _in_our_words(request, raised), raised, page)
 
     return {Exception: handle}

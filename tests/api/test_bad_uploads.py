@@ -133,7 +133,6 @@ async def test_names_are_kept_but_never_become_paths(api: httpx.AsyncClient, sto
 async def test_if_the_job_can_not_be_written_the_file_goes_too(api: httpx.AsyncClient, parts: WebParts, stored):
     async with parts.store.writing() as uow:
         await uow.session.execute(text("ALTER TABLE jobs RENAME TO jobs_away"))
-    with capture_logs():
-        answer = await api.post("/api/v1/jobs", files={"file": ("a.mp3", MP3, "audio/mpeg")})
-    assert_problem(answer, 500, "internal")
+    answer = await api.post("/api/v1/jobs", files={"file": ("a.mp3", MP3, "audio/mpeg")})
+    assert_problem(answer, 503, "unavailable")
     assert stored() == []
