@@ -17,6 +17,7 @@ from app.domain.jobs import JobState
 from app.domain.permissions import Permission
 from app.domain.views import JobOut, JobPage
 from app.errors import CursorInvalid
+from app.routes.api.examples import JOB_ANSWER, PAGE_ANSWER
 from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest
 from app.routes.events import job_events
 from app.routes.guards import needs
@@ -84,7 +85,14 @@ def _aware(moment: datetime | None) -> datetime | None:
     return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
 
 
-@get("/jobs", opt=_READ, operation_id="listJobs", summary="List jobs", tags=_TAGS, responses=problems(400))
+@get(
+    "/jobs",
+    opt=_READ,
+    operation_id="listJobs",
+    summary="List jobs",
+    tags=_TAGS,
+    responses={**PAGE_ANSWER, **problems(400)},
+)
 async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     read_uow: ReadUow,
     job_state: Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state")] = None,
@@ -123,7 +131,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     operation_id="getJob",
     summary="Get a job",
     tags=_TAGS,
-    responses=problems(404),
+    responses={**JOB_ANSWER, **problems(404)},
 )
 async def get_job(read_uow: ReadUow, job_id: JobId) -> JobOut:
     """One job, with its result once it is done."""

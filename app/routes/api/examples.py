@@ -1,0 +1,67 @@
+"""Examples for the description of the API. They are built of the real types, so they can't come apart from them."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+
+from app.domain.genres import GENRES
+from app.domain.jobs import JobKind, JobState
+from app.domain.media import Container
+from app.domain.results import ModelRef, Timings, Window, genre_result
+from app.domain.views import AssetOut, JobOut, JobPage
+
+# Multiples of 1/64 add up without rounding.
+_SHARES = [49 / 64 if genre.id == "soft_rock" else 1 / 64 for genre in GENRES]
+
+_ASSET = AssetOut(
+    id=uuid.UUID("01a1fc6c-2945-7326-962c-e95d8f90fc74"),
+    name="morning.flac",
+    size_bytes=18_245_120,
+    sha256="b9673cc57624588053611ff15ddd2487b1c0e1f52f4c3c8f7a5d3f2e9b6a4c10",
+    container=Container.FLAC,
+    duration_s=214.3,
+    sample_rate_hz=44_100,
+    channels=2,
+    title="Morning",
+    artist="The Larks",
+    kept=True,
+)
+JOB = JobOut(
+    id=uuid.UUID("01a1fc6c-294c-70ab-895a-f266f834db3e"),
+    kind=JobKind.GENRE,
+    state=JobState.DONE,
+    attempt=1,
+    created_at=datetime(2026, 3, 2, 9, 30, 0, tzinfo=UTC),
+    started_at=datetime(2026, 3, 2, 9, 30, 0, 120_000, tzinfo=UTC),
+    finished_at=datetime(2026, 3, 2, 9, 30, 0, 640_000, tzinfo=UTC),
+    submitted_by="catalogue importer",
+    asset=_ASSET,
+    result=genre_result(
+        [Window(0.0, 11.4, _SHARES), Window(11.4, 22.8, _SHARES)],
+        analysed_seconds=30.0,
+        audible=True,
+        timings_ms=Timings(queued=118, fetch=4, decode=96, features=61, forward=212, total=637),
+        model=ModelRef(name="ccmusic-vgg19bn", version="1", sha256="5" * 64, starter=False),
+    ),
+    review=None,
+    error=None,
+)
+
+
+def answer_of(value: msgspec.Struct, description: str) -> dict[int, ResponseSpec]:
+    """A successful answer with an example."""
+    example: Any = msgspec.to_builtins(value)
+    spec = ResponseSpec(
+        type(value), generate_examples=False, description=description, examples=[Example(summary="Done", value=example)]
+    )
+    return {200: spec}
+
+
+JOB_ANSWER = answer_of(JOB, "The job")
+PAGE_ANSWER = answer_of(JobPage(items=[JOB], next_cursor=str(JOB.id)), "A page of jobs")
