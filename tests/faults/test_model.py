@@ -7,7 +7,10 @@ import sys
 import msgspec
 import pytest
 
+from app.domain.genres import GENRE_IDS
+from app.domain.ids import utc_now
 from app.domain.jobs import JobKind
+from app.inference.bundle import ModelCard, Preprocessing
 from app.services.models import NewModel, activate_model, register_model
 from app.services.workers import WorkersStatus, workers_status
 from tests.support.installation import STAND_IN_WORKER, ended, stopped
@@ -63,6 +66,33 @@ async def test_files_that_are_missing_are_named(installation):
     assert said is not None
     assert str(installation.data_dir / "models" / "ccmusic" / "1" / "card.json") in said
     assert "earmark model" in said
+    assert "Traceback" not in output
+
+
+async def test_weights_that_are_damaged_are_named(installation):
+    await activate(installation)
+    folder = installation.data_dir / "models" / "ccmusic" / "1"
+    folder.mkdir(parents=True)
+    card = ModelCard(
+        name="ccmusic",
+        version="1",
+        labels=list(GENRE_IDS),
+        preprocessing=Preprocessing(),
+        source="a test",
+        metrics={},
+        limits="",
+        sha256="0" * 64,
+        starter=False,
+        created_at=utc_now(),
+    )
+    (folder / "card.json").write_bytes(msgspec.json.encode(card))
+    (folder / "model.safetensors").write_bytes(b"\x08\0\0\0\0\0\0\0half a header")
+    code, output = await end_of_a_worker(installation)
+    assert code == EXIT_MODEL
+    said = await message(installation)
+    assert said is not None
+    assert str(folder / "model.safetensors") in said
+    assert "damaged" in said
     assert "Traceback" not in output
 
 
