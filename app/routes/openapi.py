@@ -23,10 +23,10 @@ from litestar.openapi.spec import (
 )
 from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
+from litestar.types import ControllerRouterHandler
 
 from app import __version__
 from app.domain.jobs import JobKind
-from app.routes.guards import public
 from app.routes.problems import PROBLEM_MEDIA_TYPE, Problem
 
 _DESCRIPTION = """
@@ -88,6 +88,13 @@ class OwnProblems(ReceiveRoutePlugin):
                 handler.responses = {**problems(400), **(handler.responses or {})}
 
 
+class _NoRoutes(Router):
+    """Takes the routes that Litestar would serve the description by, and drops them: ours are in ``app.routes.docs``."""
+
+    def register(self, value: ControllerRouterHandler) -> list[BaseRoute]:  # noqa: ARG002  Litestar's signature
+        return []
+
+
 def openapi_config() -> OpenAPIConfig:
     schemes: dict[str, Any] = {
         "apiKey": SecurityScheme(type="http", scheme="bearer", description="`earmark api-key create` prints one"),
@@ -107,7 +114,6 @@ def openapi_config() -> OpenAPIConfig:
             Tag("jobs", "Recordings and their analyses"),
             Tag("catalogue", "Genres, models, and who is asking"),
         ],
-        # Served by our own handlers; Litestar's would claim every unknown address beside them.
-        openapi_router=Router("/docs/schema", route_handlers=[], include_in_schema=False, opt=public("the API's form")),
+        openapi_router=_NoRoutes("/", route_handlers=[]),
         render_plugins=[],
     )

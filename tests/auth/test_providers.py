@@ -180,7 +180,7 @@ async def test_signing_out_ends_the_session_here_and_at_the_provider(person: htt
     assert urlsplit(back.headers["location"]).path == "/sign-in"
 
 
-async def test_neither_codes_nor_tokens_are_logged(person: httpx.AsyncClient, caplog: pytest.LogCaptureFixture):
+async def test_neither_codes_nor_tokens_are_logged(person: httpx.AsyncClient):
     with capture_logs() as lines:
         callback = await to_callback(person, "rita")
         await person.get(callback)

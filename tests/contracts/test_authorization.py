@@ -30,14 +30,13 @@ PUBLIC = {
     "GET /docs/errors",
     "GET /language/{code}",
 }
-# Litestar's own, which the configuration of the API's description brings with it.
-SCHEMA_PREFIX, STATIC_PREFIX = "/docs/schema", "/static/"
+STATIC_PREFIX = "/static/"
 SAFE = {"GET", "HEAD"}
 
 
 def _handlers(app: Litestar) -> Iterator[tuple[str, str, HTTPRouteHandler]]:
     for route in app.routes:
-        if not isinstance(route, HTTPRoute) or route.path.startswith((SCHEMA_PREFIX, STATIC_PREFIX)):
+        if not isinstance(route, HTTPRoute) or route.path.startswith(STATIC_PREFIX):
             continue
         for handler in route.route_handlers:
             for method in handler.http_methods - {"OPTIONS"}:
