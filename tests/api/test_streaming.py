@@ -16,7 +16,7 @@ from app.routes.deps import WebParts, parts_of_app
 from app.settings import Settings
 from tests.support.factories import make_job, make_principal
 from tests.support.portal import new_app
-from tests.support.web import assert_problem, make_key, rows, served
+from tests.support.web import assert_problem, make_key, rows, served, sign_in_locally
 
 HEAD = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a.mp3"\r\n\r\n'
 TAIL = b"\r\n--x--\r\n"
@@ -84,6 +84,21 @@ async def test_an_announced_size_over_the_limit_is_refused_before_anything_is_re
 async def test_a_caller_without_credentials_is_refused_before_anything_is_read(server, key: str):
     async with _raw(server[0], _head(key, 500_000, "Expect: 100-continue\n")) as (reader, _):
         assert await _status(reader) == 401
+
+
+async def test_a_page_of_another_site_is_refused_before_anything_is_read(server):
+    """It can make a browser send the cookie along, but knows no CSRF token."""
+    address, parts, _ = server
+    async with httpx.AsyncClient(base_url=address) as client:
+        await sign_in_locally(parts, client)
+        cookie = client.cookies["earmark-session"]
+    for path in ("/api/v1/jobs", "/uploads"):
+        head = (
+            f"POST {path} HTTP/1.1\nHost: 127.0.0.1\nCookie: earmark-session={cookie}\nExpect: 100-continue\n"
+            "Content-Type: multipart/form-data; boundary=x\nContent-Length: 500000\n\n"
+        )
+        async with _raw(address, head) as (reader, _):
+            assert await _status(reader) == 403
 
 
 async def test_a_client_that_goes_away_leaves_nothing(server, stored):
