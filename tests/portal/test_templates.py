@@ -5,12 +5,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
+from jinja2 import meta, nodes
 
+from app.routes import docs, pages
+from app.routes.portal import views
 from app.routes.portal.templating import TEMPLATES_DIR, clock, environment
 
 STATIC_DIR = TEMPLATES_DIR.parent / "static"
 TEMPLATES = sorted(str(path.relative_to(TEMPLATES_DIR)) for path in TEMPLATES_DIR.rglob("*.html"))
+FRAME = {"reader", "theme", "path", "here"}
+GLOBALS = {"static_url", "csrf_token", "csrf_field", "principal"}
+VIEW_FIELDS = {
+    field
+    for module in (views, pages, docs)
+    for view in vars(module).values()
+    if isinstance(view, type) and issubclass(view, msgspec.Struct)
+    for field in view.__struct_fields__
+}
 _INLINE = re.compile(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son[a-z]+=|javascript:|hx-on|hx-vals=.js:")
 _ELSEWHERE = re.compile(r"""(?:src|href|url\(|@import)\s*=?\s*["'(]?(?:https?:)?//""")
 
@@ -23,6 +36,23 @@ def _sources() -> list[Path]:
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_template_compiles(name):
     environment().get_template(name)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_template_names_only_what_it_is_given(name):
+    """Also in branches that no test renders."""
+    made = environment()
+    tree = made.parse((TEMPLATES_DIR / name).read_text())
+    own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
+    own |= {node.name for node in tree.find_all(nodes.Macro)}
+    given = set(made.globals) | FRAME | GLOBALS | own | {"page", "job", "show", "icon", "_trans"}
+    assert meta.find_undeclared_variables(tree) - given == set()
+    fields = {
+        node.attr
+        for node in tree.find_all(nodes.Getattr)
+        if isinstance(node.node, nodes.Name) and node.node.name == "page"
+    }
+    assert fields - VIEW_FIELDS == set()
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
