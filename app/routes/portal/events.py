@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 import uuid
 from collections.abc import AsyncIterator
 
+from anyio import CancelScope
 from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
@@ -20,18 +20,15 @@ from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
 _Unfinished = set[tuple[uuid.UUID, str, int]]
 
 
-async def _read_unfinished(parts: WebParts) -> _Unfinished:
-    async with parts.store.reading() as uow:
-        pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
-    return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
-
-
 async def _unfinished(parts: WebParts) -> _Unfinished:
     """The latest jobs that can still change by themselves, with what shows that they have.
 
-    A reader who leaves cancels the stream; a query is let finish first, so that its connection is given back whole.
+    A reader who leaves cancels the stream. The query may finish first: cut off, it would leave its connection open.
     """
-    return await asyncio.shield(_read_unfinished(parts))
+    with CancelScope(shield=True):
+        async with parts.store.reading() as uow:
+            pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
+    return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
 
 
 def _changed(before: _Unfinished, now: _Unfinished) -> set[uuid.UUID]:
@@ -60,7 +57,7 @@ async def changes(
             if changed:
                 spoken_at = time.monotonic()
             elif time.monotonic() - spoken_at > KEEP_ALIVE_S:
-                yield ServerSentEventMessage(comment="still here")
+                yield ServerSentEventMessage(comment="still here", data=None)
                 spoken_at = time.monotonic()
 
 
