@@ -12,6 +12,7 @@ from pathlib import Path
 from granian.constants import Interfaces
 from granian.server.embed import Server
 from litestar import Litestar
+from litestar.types import Receive, Scope, Send
 from playwright.async_api import Browser, BrowserContext, ConsoleMessage, Page, Request, async_playwright
 
 from app.db.uow import Store
@@ -87,16 +88,42 @@ def _free_port() -> int:
         return port
 
 
+class _InFlight:
+    """Counts the requests that are being answered, so that a server is stopped only after the last of them."""
+
+    def __init__(self, app: Litestar) -> None:
+        self._app = app
+        self._count = 0
+        self.idle = asyncio.Event()
+        self.idle.set()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        self._count += 1
+        self.idle.clear()
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._count -= 1
+            if self._count == 0:
+                self.idle.set()
+
+
 @contextlib.asynccontextmanager
 async def served(data_dir: Path, **settings: object) -> AsyncIterator[Site]:
     """The portal on a port of its own, with an empty database."""
     port = _free_port()
     app = await new_app(portal_settings(data_dir, port, **settings))
-    server = Server(app, address="127.0.0.1", port=port, interface=Interfaces.ASGI)
+    requests = _InFlight(app)
+    server = Server(requests, address="127.0.0.1", port=port, interface=Interfaces.ASGI)
     serving = asyncio.create_task(server.serve())
     await _answering(port, serving)
     progress = LocalProgress()
     yield Site(f"http://127.0.0.1:{port}", app, use_local_progress(app, progress), progress)
+    async with asyncio.timeout(20):
+        await requests.idle.wait()
     server.stop()
     await serving
 
