@@ -95,7 +95,8 @@ def list_() -> None:
             click.echo(f"! {error}")
             continue
         mark = "*" if active and (active.name, active.version) == (card.name, card.version) else " "
-        click.echo(f"{mark} {card.name}/{card.version}\t{'starter, ' if card.starter else ''}{card.source}")
+        metrics = "".join(f", {_in_words(metric, value)}" for metric, value in card.metrics.items())
+        click.echo(f"{mark} {card.name}/{card.version}\t{'starter, ' if card.starter else ''}{card.source}{metrics}")
 
 
 @model.command()
@@ -199,7 +200,7 @@ def _announce(bundle: Bundle) -> None:
     _register(bundle, activate=takes_over)
     click.echo(f"{_name_of(bundle)}: {bundle.card.source}. {bundle.card.limits}")
     for metric, value in bundle.card.metrics.items():
-        click.echo(f"  {metric.replace('_', ' ')}: {value:.1%}")
+        click.echo(f"  {_in_words(metric, value)}")
     click.echo(f"It is active. {_RESTART}" if takes_over else f"To use it: earmark model activate {_name_of(bundle)}")
 
 
@@ -224,6 +225,10 @@ def _register(bundle: Bundle, *, activate: bool) -> None:
 
 def _name_of(bundle: Bundle) -> str:
     return f"{bundle.card.name}/{bundle.card.version}"
+
+
+def _in_words(metric: str, value: float) -> str:
+    return f"{metric.replace('_', ' ')}: {value:.1%}"
 
 
 async def _examples(settings: Settings, folder: Path, report: Report) -> Examples:

@@ -53,9 +53,12 @@ def starter(models_dir):
 
 def test_an_imported_checkpoint_takes_over_from_the_starter(earmark, checkpoint, starter):
     earmark("model", "activate", "starter")
-    assert earmark("model", "list") == "* starter/1\tstarter, a test\n"
+    assert earmark("model", "list") == "* starter/1\tstarter, a test, accuracy: 97.0%\n"
     assert "ccmusic/1: imported from save.pt" in earmark("model", "import", str(checkpoint))
-    assert earmark("model", "list") == "* ccmusic/1\timported from save.pt\n  starter/1\tstarter, a test\n"
+    assert (
+        earmark("model", "list")
+        == "* ccmusic/1\timported from save.pt\n  starter/1\tstarter, a test, accuracy: 97.0%\n"
+    )
     assert "there is a model ccmusic/1 already" in earmark("model", "import", str(checkpoint), code=1)
     # From now on the choice is the user's.
     assert "To use it: earmark model activate starter/1" in earmark("model", "starter")
