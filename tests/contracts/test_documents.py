@@ -46,7 +46,10 @@ def test_every_written_command_exists(command: str):
     assert group is not main, f"there is no such command: {command}"
     options = {option for parameter in group.params for option in parameter.opts}
     assert {word for word in shlex.split(command) if word.startswith("--")} <= options | {"--help"}
-    assert CliRunner().invoke(main, [*names[: 2 if len(names) > 1 and group.name == names[1] else 1], "--help"]).exit_code == 0
+    assert (
+        CliRunner().invoke(main, [*names[: 2 if len(names) > 1 and group.name == names[1] else 1], "--help"]).exit_code
+        == 0
+    )
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
