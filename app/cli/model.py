@@ -16,7 +16,7 @@ import msgspec
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from app.cli.api_key import in_transaction
+from app.cli.transactions import in_transaction
 from app.db.uow import UnitOfWork
 from app.services import models
 from app.services.models import NewModel

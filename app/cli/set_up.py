@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from app.cli.api_key import in_transaction
 from app.cli.db import upgrade
 from app.cli.model import starter
+from app.cli.transactions import in_transaction
 from app.services.models import active_model
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from app.cli.api_key import in_transaction
+from app.cli.transactions import in_transaction
 from app.services import accounts
 from app.settings import load_settings
 

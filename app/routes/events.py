@@ -11,7 +11,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.domain.views import JobOut
 from app.errors import JobNotFound
-from app.routes.deps import Subscription, WebParts
+from app.routes.deps import Subscription, WebParts, uncut_reading
 from app.services import jobs
 
 # An open stream holds up a restart of the server, so none lasts long; clients connect again by themselves.
@@ -24,7 +24,7 @@ KEEP_ALIVE_S = 15.0
 
 async def _read(parts: WebParts, job_id: uuid.UUID) -> JobOut | None:
     try:
-        async with parts.store.reading() as uow:
+        async with uncut_reading(parts) as uow:
             return await jobs.get_job(uow, job_id)
     except JobNotFound:
         return None

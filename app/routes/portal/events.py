@@ -6,13 +6,12 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 
-from anyio import CancelScope
 from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.domain.jobs import CANCELLABLE_STATES
 from app.domain.permissions import Permission
-from app.routes.deps import Parts, WebParts
+from app.routes.deps import Parts, WebParts, uncut_reading
 from app.routes.events import KEEP_ALIVE_S, LIFETIME_S, LOOK_AGAIN_S, RETRY_MS
 from app.routes.guards import needs
 from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
@@ -21,13 +20,9 @@ _Unfinished = set[tuple[uuid.UUID, str, int]]
 
 
 async def _unfinished(parts: WebParts) -> _Unfinished:
-    """The latest jobs that can still change by themselves, with what shows that they have.
-
-    A reader who leaves cancels the stream. The query may finish first: cut off, it would leave its connection open.
-    """
-    with CancelScope(shield=True):
-        async with parts.store.reading() as uow:
-            pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
+    """The latest jobs that can still change by themselves, with what shows that they have."""
+    async with uncut_reading(parts) as uow:
+        pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
     return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
 
 
