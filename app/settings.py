@@ -165,6 +165,14 @@ class Settings(BaseSettings):
             )
         return self
 
+    @model_validator(mode="after")
+    def _way_back_from_the_issuer(self) -> Self:
+        if not self.local_mode and self.public_url is None and self.host in ("0.0.0.0", "::"):  # noqa: S104
+            raise ValueError(
+                f"{PREFIX}PUBLIC_URL is needed beside {PREFIX}HOST={self.host}: the issuer sends people there"
+            )
+        return self
+
     @property
     def local_mode(self) -> bool:
         """No identity provider: one person on this machine, let in by a printed link."""

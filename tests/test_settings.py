@@ -47,7 +47,16 @@ def test_no_network_without_sign_in(monkeypatch: pytest.MonkeyPatch, host: str):
     with pytest.raises(SettingsError, match="EARMARK_OIDC_ISSUER"):
         load_settings()
     monkeypatch.setenv("EARMARK_OIDC_ISSUER", "https://login.example")
+    monkeypatch.setenv("EARMARK_PUBLIC_URL", "https://earmark.example")
     assert load_settings().host == host
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_the_issuer_must_know_the_way_back(monkeypatch: pytest.MonkeyPatch, host: str):
+    monkeypatch.setenv("EARMARK_HOST", host)
+    monkeypatch.setenv("EARMARK_OIDC_ISSUER", "https://login.example")
+    with pytest.raises(SettingsError, match="EARMARK_PUBLIC_URL"):
+        load_settings()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.2"])
