@@ -7,6 +7,7 @@ import fcntl
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -20,6 +21,7 @@ from app.settings import PREFIX, Settings, SettingsError, load_settings
 _LOCK_FILE = "run.lock"
 _VALKEY_WATCH_S = 1.0
 _READY_POLL_S = 0.1
+_SAME_REQUEST_S = 0.5
 # Beyond the drain time: what a worker needs to give back jobs and to let go of its processes.
 _WORKER_MARGIN_S = 15.0
 _CHORES_STOP_S = 15.0
@@ -82,6 +84,7 @@ class Supervisor:
         self._valkey = None if settings.redis_url else EmbeddedValkey(settings.data_dir)
         self._watch: asyncio.Task[None] | None = None
         self._stop = asyncio.Event()
+        self._asked_at: float | None = None
         self._exit_code = 0
         self._web = Child("web", give_up=self._give_up)
         self._worker = Child("worker", give_up=self._give_up)
@@ -104,10 +107,15 @@ class Supervisor:
         return self._exit_code
 
     def _on_signal(self, number: signal.Signals) -> None:
-        """The first signal stops in good order, the second at once."""
-        if not self._stop.is_set():
+        """The first signal stops in good order, the second at once.
+
+        Make, shells and service managers may hand one request on to us twice: what comes right behind the first is the first.
+        """
+        now = time.monotonic()
+        if self._asked_at is None:
+            self._asked_at = now
             click.echo(f"\nStopping ({number.name}).")
-        else:
+        elif now - self._asked_at > _SAME_REQUEST_S:
             click.echo("\nStopping at once.")
             for child in (self._worker, self._chores, self._web):
                 child.kill()

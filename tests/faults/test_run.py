@@ -140,6 +140,18 @@ def test_it_comes_up_and_ctrl_c_leaves_nothing_behind(run):
     assert "Traceback" not in "".join(run.output) + rest
 
 
+def test_one_request_that_arrives_twice_still_stops_in_good_order(run):
+    """`make` passes SIGTERM on to us, who may have got it ourselves already."""
+    run.read_until(rf"http://127\.0\.0\.1:{run.port}")
+    run.process.send_signal(signal.SIGTERM)
+    run.read_until("Stopping")
+    run.process.send_signal(signal.SIGTERM)
+    rest, _ = run.process.communicate(timeout=40)
+    assert run.process.returncode == 0, rest
+    assert "at once." in rest  # what a second Ctrl-C would do
+    assert "Stopping at once" not in rest
+
+
 def test_a_second_run_on_the_same_data_is_refused(run):
     run.read_until("/sign-in/")
     second = run.start(free_port())
