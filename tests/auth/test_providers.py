@@ -128,7 +128,9 @@ async def test_a_changed_callback_is_refused_with_plain_words(person: httpx.Asyn
     assert answer.status_code == 403
     assert "Sign-in was not possible" in answer.text
     assert "forged-value" not in answer.text.split("<main")[1]
-    assert [line["event"] for line in lines if line["event"] != "request"] == ["sign-in refused"]
+    # There is no Redis beside these tests, which the live events say once, at a time of their own.
+    told = [line["event"] for line in lines if line["event"] not in {"request", "unreachable"}]
+    assert told == ["sign-in refused"]
 
 
 async def test_a_sign_in_ends_the_session_before_it(person: httpx.AsyncClient, oidc_parts: WebParts):

@@ -51,10 +51,11 @@ class FirstRun:
 
     def _read(self, process: subprocess.Popen[str], links: queue.Queue[str]) -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            self.output.append(line)
-            if link := re.search(rf"{re.escape(self.base_url)}/sign-in/[\w-]+", line):
-                links.put(link.group())
+        with process.stdout:
+            for line in process.stdout:
+                self.output.append(line)
+                if link := re.search(rf"{re.escape(self.base_url)}/sign-in/[\w-]+", line):
+                    links.put(link.group())
         links.put("")  # the process has ended: whoever waits for a link gets none
 
     def interrupt(self) -> None:
@@ -87,6 +88,8 @@ class FirstRun:
             except subprocess.TimeoutExpired:
                 os.killpg(self._process.pid, signal.SIGKILL)
                 self._process.wait()
+        if self._reader is not None:
+            self._reader.join(timeout=_STOP_LIMIT_S)
 
     def run(self, *arguments: str) -> str:
         """Output of `earmark …` with the same settings."""
