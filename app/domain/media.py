@@ -49,11 +49,17 @@ def sniff_container(head: bytes) -> Container | None:
         (b"fLaC", Container.FLAC),
         (b"OggS", Container.OGG),
         (b"\x1a\x45\xdf\xa3", Container.WEBM),
-        (b"ID3", Container.MP3),
     ):
         if head.startswith(magic):
             return container
+    if head.startswith(b"ID3"):
+        return _sniff_mpeg_frames(head[_id3_length(head) :]) or Container.MP3
     return _sniff_mpeg_frames(head)
+
+
+def _id3_length(head: bytes) -> int:
+    """Bytes that the tag in front takes up: ten, and a number of four times seven bits."""
+    return 10 + sum((byte & 0x7F) << shift for byte, shift in zip(head[6:10], (21, 14, 7, 0), strict=False))
 
 
 def _sniff_mpeg_frames(head: bytes) -> Container | None:

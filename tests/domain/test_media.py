@@ -20,6 +20,8 @@ from app.domain.media import NAME_LIMIT, Container, clean_name, sniff_container
         (b"\x1a\x45\xdf\xa3\x01", Container.WEBM),
         (b"\x00\x00\x00\x20ftypM4A ", Container.MP4),
         (b"ID3\x03\x00", Container.MP3),
+        (b"ID3\x04\x00\x00\x00\x00\x01\x02" + bytes(130) + b"\xff\xf1\x50\x80", Container.AAC),
+        (b"ID3\x04\x00\x00\x00\x00\x01\x02" + bytes(130) + b"\xff\xfb\x90\x64", Container.MP3),
         (b"\xff\xfb\x90\x64", Container.MP3),
         (b"\x00\x00\xff\xf3\x40\xc4", Container.MP3),
         (b"\xff\xf1\x50\x80", Container.AAC),
