@@ -49,8 +49,7 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
         roles=RolePolicy(
             claim=settings.oidc_role_claim, role_map=settings.oidc_role_map, default=settings.oidc_default_role
         ),
-        upload_limit_bytes=settings.upload_limit_bytes,
-        review_threshold=settings.review_threshold,
+        defaults=settings.preferences,
         static_dir=STATIC_DIR,
         static_version=static_version,
     )

@@ -18,6 +18,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.permissions import Role
+from app.domain.preferences import Preferences
 
 PREFIX = "EARMARK_"
 
@@ -85,8 +86,12 @@ class Settings(BaseSettings):
         None, min_length=32, description="Key that signs CSRF tokens. Default: made once and kept in the data folder."
     )
 
-    upload_limit_bytes: int = Field(30_000_000, ge=1_000, description="Largest accepted file, in bytes.")
-    review_threshold: float = Field(0.60, ge=0, le=1, description="Top-1 probability below which a person reviews.")
+    upload_limit_bytes: int = Field(
+        30_000_000, ge=1_000, description="Largest accepted file, in bytes; an admin may change it."
+    )
+    review_threshold: float = Field(
+        0.60, ge=0, le=1, description="Top-1 probability below which a person reviews; an admin may change it."
+    )
 
     models_dir: Path | None = Field(
         None, description="Folder of the model bundles. Default: models in the data folder."
@@ -190,6 +195,11 @@ class Settings(BaseSettings):
     @property
     def storage_dir(self) -> Path:
         return self.data_dir / "files"
+
+    @property
+    def preferences(self) -> Preferences:
+        """The defaults of what admins may change in the portal."""
+        return Preferences(review_threshold=self.review_threshold, upload_limit_bytes=self.upload_limit_bytes)
 
     @property
     def bundles_dir(self) -> Path:

@@ -17,6 +17,7 @@ import structlog
 from app.db.uow import Store
 from app.domain.failures import AnalysisFailed, Failure, FailureCode
 from app.domain.keys import spectrogram_key
+from app.domain.preferences import Preferences
 from app.domain.results import GenreResult, ModelRef, Timings, genre_result
 from app.inference.contracts import Analysis
 from app.integrations.files import FileGone, Files
@@ -85,14 +86,14 @@ class Analyst:
         *,
         model: LoadedModel,
         lease_s: float,
-        review_threshold: float,
+        defaults: Preferences,
     ) -> None:
         self.worker_id = worker_id
         self.lease_s = lease_s
         self._store = store
         self._files = files
         self._model = model
-        self._review_threshold = review_threshold
+        self._defaults = defaults
         self._gate = Gate()
         self._work: dict[uuid.UUID, asyncio.Task[Finding | Failure]] = {}
         self._closed = False
@@ -217,9 +218,7 @@ class Analyst:
                 if isinstance(outcome, Failure):
                     unwanted_key = await record_failure(uow, claim, outcome)
                 else:
-                    await record_result(
-                        uow, claim, outcome.result, outcome.facts, review_threshold=self._review_threshold
-                    )
+                    await record_result(uow, claim, outcome.result, outcome.facts, defaults=self._defaults)
         if isinstance(outcome, Failure):
             log.info("job failed", code=outcome.code)
         else:

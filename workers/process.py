@@ -117,7 +117,7 @@ async def _serve(
         parts.files,
         model=model,
         lease_s=settings.lease_s,
-        review_threshold=settings.review_threshold,
+        defaults=settings.preferences,
     )
 
     async def ring(job_id: str) -> None:

@@ -11,6 +11,13 @@ class JobKind(enum.StrEnum):
     GENRE = "genre"
 
 
+class AnalysisScope(enum.StrEnum):
+    """How much of a recording is analysed: its first 30 s, or all of it."""
+
+    START = "start"
+    FULL = "full"
+
+
 class JobState(enum.StrEnum):
     """queued, running, then done, failed or cancelled."""
 
@@ -45,6 +52,8 @@ class EventType(enum.StrEnum):
     JOB_DONE = "job.done"
     JOB_FAILED = "job.failed"
     JOB_CANCELLED = "job.cancelled"
+    BATCH_DONE = "batch.done"
+    REVIEW_DECIDED = "review.decided"
 
 
 def review_reason(probability: float, *, audible: bool, threshold: float) -> ReviewReason | None:

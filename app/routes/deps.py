@@ -18,6 +18,7 @@ from litestar.di import NamedDependency, Provide
 
 from app.db.uow import Store, UnitOfWork
 from app.domain.permissions import Principal, Role
+from app.domain.preferences import Preferences
 from app.errors import Unauthenticated
 from app.integrations.files import Files
 from app.integrations.oidc import Provider
@@ -54,8 +55,7 @@ class WebConfig:
     signing_key: str = field(repr=False)
     session_lifetime: timedelta
     roles: RolePolicy
-    upload_limit_bytes: int
-    review_threshold: float
+    defaults: Preferences
     static_dir: Path
     static_version: str
 

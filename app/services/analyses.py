@@ -19,7 +19,10 @@ from app.db.uow import UnitOfWork, Wakeup
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import utc_now
 from app.domain.jobs import MAX_LOSSES, EventType, JobKind, JobState, review_reason
+from app.domain.preferences import Preferences
 from app.domain.results import GenreResult
+from app.services import preferences
+from app.services.events import record_event
 
 _SWEEP_LIMIT = 500
 
@@ -94,7 +97,7 @@ async def _finish(uow: UnitOfWork, claim: Claim, state: JobState, **values: obje
 
 
 async def record_result(
-    uow: UnitOfWork, claim: Claim, result: GenreResult, facts: FileFacts, *, review_threshold: float
+    uow: UnitOfWork, claim: Claim, result: GenreResult, facts: FileFacts, *, defaults: Preferences
 ) -> bool:
     """Write result, review entry and event in one transaction; False if the job is no longer the claimer's."""
     job = await _finish(
@@ -112,10 +115,11 @@ async def record_result(
     asset.duration_s, asset.sample_rate_hz, asset.channels = facts.duration_s, facts.sample_rate_hz, facts.channels
     asset.title, asset.artist = facts.title, facts.artist
     await repository.drop_review(uow.session, job.id)
-    reason = review_reason(result.top1.probability, audible=result.audible, threshold=review_threshold)
+    threshold = (await preferences.current(uow, defaults)).review_threshold
+    reason = review_reason(result.top1.probability, audible=result.audible, threshold=threshold)
     if reason is not None:
         uow.session.add(Review(job_id=job.id, reason=reason))
-    repository.add_event(uow.session, EventType.JOB_DONE, job.id, {"genre": result.top1.genre})
+    await record_event(uow, EventType.JOB_DONE, job_id=job.id, data={"genre": result.top1.genre})
     return True
 
 
@@ -125,7 +129,7 @@ async def record_failure(uow: UnitOfWork, claim: Claim, failure: Failure) -> str
     job = await _finish(uow, claim, JobState.FAILED, error=error)
     if job is None:
         return None
-    repository.add_event(uow.session, EventType.JOB_FAILED, job.id, {"code": failure.code})
+    await record_event(uow, EventType.JOB_FAILED, job_id=job.id, data={"code": failure.code})
     if not failure.words.final:
         return None
     key, job.asset.storage_key = job.asset.storage_key, None
@@ -178,7 +182,7 @@ async def _fail_lost(uow: UnitOfWork, job: Job, *conditions: ColumnElement[bool]
         "error": error,
     }
     if await repository.change_state(uow.session, job.id, [JobState.RUNNING], *conditions, **values):
-        repository.add_event(uow.session, EventType.JOB_FAILED, job.id, {"code": FailureCode.WORKER_LOST})
+        await record_event(uow, EventType.JOB_FAILED, job_id=job.id, data={"code": FailureCode.WORKER_LOST})
         uow.changed_jobs.append(job.id)
 
 

@@ -20,6 +20,7 @@ from app.domain.permissions import Permission, Principal
 from app.domain.results import GenreResult
 from app.domain.views import AssetOut, FailureOut, JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
+from app.services.events import record_event
 from app.services.uploads import StoredUpload
 
 __all__ = ["JobFilter"]
@@ -98,7 +99,7 @@ async def submit_job(uow: UnitOfWork, principal: Principal, upload: StoredUpload
     job = Job(asset=asset, kind=kind, review=None, user_id=principal.user_id, api_key_id=principal.api_key_id)
     uow.session.add(job)
     await uow.session.flush()  # the event and the wake-up need the id
-    repository.add_event(uow.session, EventType.JOB_CREATED, job.id)
+    await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
     _ring(uow, job)
     return (await _views(uow, [job]))[0]
 
@@ -147,7 +148,7 @@ async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
     values = {"state": JobState.CANCELLED, "finished_at": utc_now(), "lease_until": None, "worker_id": None}
     if not await repository.change_state(uow.session, job_id, allowed, **values):
         raise _refuse_state(job, allowed)
-    repository.add_event(uow.session, EventType.JOB_CANCELLED, job_id)
+    await record_event(uow, EventType.JOB_CANCELLED, job_id=job_id)
     uow.changed_jobs.append(job_id)
     return await get_job(uow, job_id)
 

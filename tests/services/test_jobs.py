@@ -15,7 +15,7 @@ from app.domain.permissions import Principal, Role
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
 from app.services import analyses, jobs
 from app.services.jobs import JobFilter
-from tests.support.factories import claim, finish_job, make_job, make_principal, make_result, make_upload
+from tests.support.factories import PREFERENCES, claim, finish_job, make_job, make_principal, make_result, make_upload
 from tests.support.outside import RecordingOutside
 
 
@@ -175,8 +175,8 @@ async def test_a_lost_job_is_queued_again_and_its_first_worker_is_not_heard(stor
     assert outside.wakeups == [Wakeup(job.id, 1)]
     async with store.writing() as uow:
         second = await claim(uow, job.id)
-        assert not await analyses.record_result(uow, lost, make_result("opera"), _facts(), review_threshold=0.6)
-        assert await analyses.record_result(uow, second, make_result("solo"), _facts(), review_threshold=0.6)
+        assert not await analyses.record_result(uow, lost, make_result("opera"), _facts(), defaults=PREFERENCES)
+        assert await analyses.record_result(uow, second, make_result("solo"), _facts(), defaults=PREFERENCES)
     async with store.reading() as uow:
         seen = await jobs.get_job(uow, job.id)
     assert seen.result is not None

@@ -14,6 +14,7 @@ from app.domain.ids import new_id
 from app.domain.jobs import JobKind
 from app.domain.media import Container
 from app.domain.permissions import Principal, Role
+from app.domain.preferences import Preferences
 from app.domain.results import GenreResult, ModelRef, Timings, Window, genre_result
 from app.domain.views import JobOut
 from app.services.accounts import Identity, sign_in
@@ -22,6 +23,7 @@ from app.services.jobs import submit_job
 from app.services.uploads import StoredUpload
 
 FACTS = FileFacts(duration_s=31.5, sample_rate_hz=44_100, channels=2, title="Morning", artist="The Larks")
+PREFERENCES = Preferences(review_threshold=0.6, upload_limit_bytes=30_000_000)
 MODEL = ModelRef(name="starter", version="1", sha256="0" * 64, starter=True)
 
 
@@ -73,4 +75,4 @@ async def finish_job(store: Store, job_id: uuid.UUID, result: GenreResult | None
     async with store.writing() as uow:
         taken = await claim(uow, job_id)
     async with store.writing() as uow:
-        assert await record_result(uow, taken, result or make_result(), FACTS, review_threshold=0.6)
+        assert await record_result(uow, taken, result or make_result(), FACTS, defaults=PREFERENCES)

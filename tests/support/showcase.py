@@ -23,6 +23,7 @@ from app.services.jobs import cancel_job, submit_job
 from app.services.uploads import receive_upload
 from app.services.workers import report_worker
 from tests.support.browser import Site
+from tests.support.factories import PREFERENCES
 from tests.support.portal import activate_starter, open_session
 from tests.support.sounds import beats, chords, encode, melody, noise, stereo
 
@@ -80,7 +81,7 @@ class Showcase:
             claim = await claim_job(uow, job.id, worker_id=self.worker_id, lease_s=600)
             assert claim is not None
         async with self.site.store.writing() as uow:
-            await record_result(uow, claim, result, facts, review_threshold=0.6)
+            await record_result(uow, claim, result, facts, defaults=PREFERENCES)
 
     async def running(self, job: JobOut) -> None:
         async with self.site.store.writing() as uow:

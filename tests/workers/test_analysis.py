@@ -17,7 +17,7 @@ from app.domain.jobs import JobState
 from app.domain.keys import audio_key
 from app.integrations.files import Files
 from app.services.jobs import cancel_job, get_job
-from tests.support.factories import MODEL, make_job, make_principal
+from tests.support.factories import MODEL, PREFERENCES, make_job, make_principal
 from tests.support.stand_in_worker import StandIn, order
 from workers import analysis
 from workers.analysis import Analyst, LoadedModel
@@ -42,7 +42,7 @@ class Unsteady:
 
 def analyst_with(store, files, analyser=None) -> Analyst:
     model = LoadedModel(new_id(), MODEL, analyser or StandIn())
-    return Analyst(new_id(), store, files, model=model, lease_s=20, review_threshold=0.6)
+    return Analyst(new_id(), store, files, model=model, lease_s=20, defaults=PREFERENCES)
 
 
 @pytest.fixture

@@ -11,9 +11,9 @@ from typing import Any, cast
 from sqlalchemy import CursorResult, Select, delete, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import ApiKey, Asset, Event, Job, Review, User
+from app.db.models import ApiKey, Asset, Job, Review, User
 from app.domain.genres import Tier
-from app.domain.jobs import EventType, JobState
+from app.domain.jobs import JobState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,10 +118,6 @@ async def submitter_names(session: AsyncSession, jobs: Sequence[Job]) -> dict[uu
             rows = await session.execute(select(table.id, table.name).where(table.id.in_(ids)))
             names.update({row.id: row.name for row in rows})
     return names
-
-
-def add_event(session: AsyncSession, kind: EventType, job_id: uuid.UUID, data: dict[str, Any] | None = None) -> None:
-    session.add(Event(type=kind, job_id=job_id, data=data or {}))
 
 
 async def drop_review(session: AsyncSession, job_id: uuid.UUID) -> None:

@@ -32,7 +32,7 @@ async def home(
     recent = await list_jobs(read_uow, JobFilter(), limit=_RECENT)
     view = UploadPage(
         notices=notices,
-        limit_bytes=parts.config.upload_limit_bytes,
+        limit_bytes=parts.config.defaults.upload_limit_bytes,
         recent=recent.items,
         may_upload=caller.may(Permission.JOBS_CREATE),
     )
@@ -50,8 +50,8 @@ async def upload(request: WebRequest, parts: Parts, caller: Caller) -> Template:
 async def help_page(request: WebRequest, parts: Parts, notices: AllNotices) -> Template:
     view = HelpPage(
         notices=notices,
-        limit_bytes=parts.config.upload_limit_bytes,
-        review_threshold=parts.config.review_threshold,
+        limit_bytes=parts.config.defaults.upload_limit_bytes,
+        review_threshold=parts.config.defaults.review_threshold,
     )
     return page(request, "help/help.html", view)
 

@@ -1,0 +1,29 @@
+"""The tables. Every change here needs a migration in ``alembic/versions`` (a test compares the two)."""
+
+from app.db.models.accounts import ApiKey, Session, SignInAttempt, SignInLink, User
+from app.db.models.administration import AuditEntry, Preference
+from app.db.models.base import Base, UtcDateTime
+from app.db.models.batches import Batch
+from app.db.models.events import Event
+from app.db.models.jobs import Asset, Job
+from app.db.models.reviews import Review
+from app.db.models.workers import Model, Worker
+
+__all__ = [
+    "ApiKey",
+    "Asset",
+    "AuditEntry",
+    "Base",
+    "Batch",
+    "Event",
+    "Job",
+    "Model",
+    "Preference",
+    "Review",
+    "Session",
+    "SignInAttempt",
+    "SignInLink",
+    "User",
+    "UtcDateTime",
+    "Worker",
+]
