@@ -100,8 +100,11 @@ class Settings(BaseSettings):
     device: str = Field(
         "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="Where the network runs: auto, cpu, cuda, cuda:1."
     )
-    precision: Literal["auto", "fp32", "bf16"] = Field(
-        "auto", description="Number format of the network: auto, fp32, bf16."
+    device_memory_fraction: float = Field(
+        1.0, ge=0.05, le=1, description="Share of a GPU's memory that one worker may take."
+    )
+    precision: Literal["auto", "fp32", "bf16", "int8"] = Field(
+        "auto", description="Number format of the network: auto, fp32, bf16, int8."
     )
     batch_windows: int = Field(16, ge=1, le=1024, description="Most windows in one forward pass.")
     decode_processes: int = Field(2, ge=1, le=64, description="Decoder processes beside one worker.")
@@ -204,6 +207,11 @@ class Settings(BaseSettings):
     @property
     def bundles_dir(self) -> Path:
         return self.models_dir or self.data_dir / "models"
+
+    @property
+    def cache_dir(self) -> Path:
+        """What can be measured or computed anew."""
+        return self.data_dir / "cache"
 
     @cached_property
     def signing_key(self) -> str:

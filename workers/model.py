@@ -21,7 +21,9 @@ from workers.analysis import LoadedModel, ModelUnavailable
 from workers.trouble import reaching
 
 if TYPE_CHECKING:
-    from app.inference.contracts import Featurizer, Network
+    from app.inference.adaptive import AdaptiveNetwork
+    from app.inference.contracts import Featurizer
+    from app.inference.gpu_network import GpuNetwork
 
 log = structlog.get_logger(__name__)
 
@@ -62,6 +64,7 @@ async def open_model(settings: Settings, parts: Resources) -> AsyncIterator[Load
             yield LoadedModel(model.id, ModelRef(model.name, model.version, model.sha256, model.starter), engine)
     finally:
         await decoder.close()
+        network.close()
 
 
 async def _active(parts: Resources) -> ModelOut:
@@ -73,13 +76,10 @@ async def _active(parts: Resources) -> ModelOut:
     return model
 
 
-def _load(settings: Settings, model: ModelOut) -> tuple[Network, Featurizer]:
+def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNetwork, Featurizer]:
     """Verify the bundle and load its weights (blocking, some seconds)."""
-    import torch  # noqa: PLC0415  slow to import
-
-    from app.inference.bundle import bundle_path, load_weights, verify  # noqa: PLC0415
-    from app.inference.device import choose_placement  # noqa: PLC0415
-    from app.inference.network import TorchNetwork  # noqa: PLC0415
+    from app.inference.bundle import bundle_path, verify  # noqa: PLC0415  torch is slow to import
+    from app.inference.loading import Wishes, load_network  # noqa: PLC0415
     from app.inference.picture import FeatureExtractor  # noqa: PLC0415
 
     bundle = verify(bundle_path(settings.bundles_dir, model.name, model.version))
@@ -89,9 +89,12 @@ def _load(settings: Settings, model: ModelOut) -> tuple[Network, Featurizer]:
             problem="its checksum is not the one that was registered, so it has been replaced",
             remedy="Import the model again (earmark model import)",
         )
-    placement = choose_placement(settings.device, settings.precision)
-    if settings.threads is not None:
-        torch.set_num_threads(settings.threads)
-    network = TorchNetwork(load_weights(bundle), placement)
-    log.info("model loaded", model=model.name, version=model.version, placement=str(placement))
+    wishes = Wishes(
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        memory_fraction=settings.device_memory_fraction,
+    )
+    network = load_network(bundle, wishes, settings.cache_dir)
+    log.info("model loaded", model=model.name, version=model.version, precision=network.precision)
     return network, FeatureExtractor()

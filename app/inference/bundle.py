@@ -144,6 +144,15 @@ def sha256_of(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_bundle(path: Path) -> Bundle:
+    """The bundle in the folder ``path``, of which only the card is looked at.
+
+    Raises:
+        ModelBroken: as ``read_card``.
+    """
+    return Bundle(path, read_card(path))
+
+
 def read_card(path: Path) -> ModelCard:
     """The card of the bundle in the folder ``path``.
 
@@ -173,7 +182,7 @@ def verify(path: Path) -> Bundle:
     Raises:
         ModelBroken: says which file is wrong, how, and what to do.
     """
-    bundle = Bundle(path, read_card(path))
+    bundle = read_bundle(path)
     try:
         intact = sha256_of(bundle.weights) == bundle.card.sha256
         problems = list(tensor_problems(_tensors_in(bundle.weights)))

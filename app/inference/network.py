@@ -83,9 +83,9 @@ def network_with(state: Mapping[str, Tensor]) -> nn.Sequential:
     return network.requires_grad_(requires_grad=False).eval()
 
 
-def _without_batch_norm(trunk: nn.Module) -> nn.Sequential:
-    """The same function with each batch normalisation folded into the convolution before it."""
-    layers = list(trunk.children())
+def folded_trunk(network: nn.Sequential) -> nn.Sequential:
+    """The network's convolutions, with each batch normalisation folded into the convolution before it."""
+    layers = list(network.get_submodule("features").children())
     folded: list[nn.Module] = []
     for layer, following in zip(layers, [*layers[1:], None], strict=True):
         if isinstance(layer, nn.Conv2d) and isinstance(following, nn.BatchNorm2d):
@@ -102,7 +102,7 @@ class TorchNetwork:
         self._placement = placement
         network = network_with({name: tensor.float() for name, tensor in state.items()})
         trunk = nn.Sequential(
-            _without_batch_norm(network.get_submodule("features")),
+            folded_trunk(network),
             network.get_submodule("avgpool"),
             network.get_submodule("flatten"),
         )
