@@ -6,6 +6,7 @@ from app.db.models.base import Base, UtcDateTime
 from app.db.models.batches import Batch
 from app.db.models.events import Event
 from app.db.models.jobs import Asset, Job
+from app.db.models.programs import DirectUpload, IdempotentAnswer, Source
 from app.db.models.reviews import Review
 from app.db.models.workers import Model, Worker
 
@@ -15,7 +16,9 @@ __all__ = [
     "AuditEntry",
     "Base",
     "Batch",
+    "DirectUpload",
     "Event",
+    "IdempotentAnswer",
     "Job",
     "Model",
     "Preference",
@@ -23,6 +26,7 @@ __all__ = [
     "Session",
     "SignInAttempt",
     "SignInLink",
+    "Source",
     "User",
     "UtcDateTime",
     "Worker",

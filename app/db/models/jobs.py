@@ -18,15 +18,18 @@ from app.domain.media import NAME_LIMIT, Container
 
 
 class Asset(Base):
-    """An uploaded file. What its header says is known only after a worker has decoded it."""
+    """An uploaded file. What its header says is known only after a worker has decoded it.
+
+    One that is still to be fetched from its source has no content yet: neither hash nor size nor container.
+    """
 
     __tablename__ = "assets"
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
-    sha256: Mapped[str] = mapped_column(String(64), index=True)
-    size_bytes: Mapped[int] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64), index=True)
+    size_bytes: Mapped[int | None] = mapped_column(BigInteger)
     name: Mapped[str] = mapped_column(String(NAME_LIMIT))
-    container: Mapped[Container]
+    container: Mapped[Container | None]
     storage_key: Mapped[str | None] = mapped_column(String(255))
     duration_s: Mapped[float | None]
     sample_rate_hz: Mapped[int | None]
