@@ -6,19 +6,26 @@ import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, Self
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
+from app.db.models import Job
+from app.domain.jobs import is_bulk
 
 
 @dataclass(frozen=True, slots=True)
 class Wakeup:
-    """A job that a worker should look at. ``attempt`` makes the queue's id of it unique."""
+    """A job that a worker should look at. ``attempt`` makes the queue's id of it unique; ``bulk`` lets others go first."""
 
     job_id: uuid.UUID
     attempt: int
+    bulk: bool = False
+
+    @classmethod
+    def of(cls, job: Job) -> Self:
+        return cls(job.id, job.attempt, is_bulk(job.scope, job.batch_id))
 
 
 class Outside(Protocol):

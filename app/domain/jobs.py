@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import uuid
 
 
 class JobKind(enum.StrEnum):
@@ -16,6 +17,11 @@ class AnalysisScope(enum.StrEnum):
 
     START = "start"
     FULL = "full"
+
+
+def is_bulk(scope: AnalysisScope, batch_id: uuid.UUID | None) -> bool:
+    """Does nobody sit and wait for this job? Whole recordings and batches let single uploads go first."""
+    return scope is AnalysisScope.FULL or batch_id is not None
 
 
 class JobState(enum.StrEnum):

@@ -21,6 +21,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from app.integrations.outage import Outage
 
 ANALYSIS_QUEUE = "earmark:analysis"
+BULK_QUEUE = "earmark:analysis-bulk"
 ANALYSE = "analyse"
 CHANGES_CHANNEL = "earmark:changed-jobs"
 
@@ -54,7 +55,7 @@ def open_redis(url: str) -> Redis:
 
 
 def open_queue(url: str, *, retries: int) -> ArqRedis:
-    """A client of the analysis queue. ``retries``: how often a call is repeated while Redis is away (0.05 s to 2 s apart)."""
+    """A client of the analysis queues. ``retries``: how often a call is repeated while Redis is away (0.05 s to 2 s apart)."""
     queue = ArqRedis(
         _connections(url, retries=retries),
         job_serializer=msgspec.msgpack.encode,
@@ -75,6 +76,9 @@ class Wakeup(Protocol):
 
     @property
     def attempt(self) -> int: ...
+
+    @property
+    def bulk(self) -> bool: ...
 
 
 def pack_ids(ids: Sequence[uuid.UUID]) -> bytes:
@@ -112,7 +116,8 @@ class RedisOutside:
     async def _enqueue(self, wakeups: Sequence[Wakeup]) -> None:
         for wakeup in wakeups:
             job_id = f"{wakeup.job_id}:{wakeup.attempt}"
-            await self._queue.enqueue_job(ANALYSE, str(wakeup.job_id), _job_id=job_id)
+            queue = BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE
+            await self._queue.enqueue_job(ANALYSE, str(wakeup.job_id), _job_id=job_id, _queue_name=queue)
 
     async def _publish(self, changed_jobs: list[uuid.UUID]) -> None:
         await self._queue.publish(CHANGES_CHANNEL, pack_ids(changed_jobs))

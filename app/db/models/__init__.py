@@ -8,7 +8,7 @@ from app.db.models.events import Event
 from app.db.models.jobs import Asset, Job
 from app.db.models.programs import DirectUpload, IdempotentAnswer, Source
 from app.db.models.reviews import Review
-from app.db.models.workers import Model, Worker
+from app.db.models.workers import Model, ModelActivation, ShadowScore, Worker
 
 __all__ = [
     "ApiKey",
@@ -21,9 +21,11 @@ __all__ = [
     "IdempotentAnswer",
     "Job",
     "Model",
+    "ModelActivation",
     "Preference",
     "Review",
     "Session",
+    "ShadowScore",
     "SignInAttempt",
     "SignInLink",
     "Source",
