@@ -1,7 +1,7 @@
 """The error tree: every foreseen failure is a class of its own, with a stable code, a kind and its words.
 
 EarmarkError
-├── Invalid        the request can't be served as it is              400 / 422
+├── Invalid        the request can't be served as it is              400
 ├── Unauthenticated  nobody, or nobody we know                       401
 ├── Forbidden      known, but not allowed                            403
 ├── NotFound       no such thing (or not for this caller)            404
@@ -9,6 +9,8 @@ EarmarkError
 ├── MethodNotAllowed  there is something here, but not for this verb  405
 ├── TooLarge       over a size limit                                 413
 ├── Unsupported    not a kind of file we can hear                    415
+├── Unprocessable  understood, but it contradicts itself             422
+├── TooMany        more than this caller may ask for                 429
 ├── Unavailable    a part is down or busy: try again later           503
 └── Unexpected     a bug: the log has the traceback                  500
 
@@ -84,6 +86,17 @@ class Unsupported(EarmarkError):
     detail = N_("The content of this file is not MP3, WAV, FLAC, OGG, Opus, M4A, AAC or WebM audio.")
 
 
+class Unprocessable(EarmarkError):
+    code = "unprocessable"
+    title = N_("The request contradicts itself")
+
+
+class TooMany(EarmarkError):
+    code = "rate_limited"
+    title = N_("Too many requests")
+    detail = N_("Up to {limit} requests in {window_s} s are allowed. Please try again in {retry_after_s} s.")
+
+
 class Unavailable(EarmarkError):
     code = "unavailable"
     title = N_("Temporarily unavailable")
@@ -127,6 +140,33 @@ class MediaTypeUnsupported(Unsupported):
     code = "media_type_unsupported"
     title = N_("Unsupported kind of body")
     detail = N_("This address does not accept a body of this Content-Type.")
+
+
+class UrlRefused(Invalid):
+    code = "url_refused"
+    title = N_("The address can't be called")
+    detail = N_("Give a complete https:// address without user name and password.")
+
+
+class HostUnknown(Invalid):
+    code = "host_unknown"
+    title = N_("Unknown host")
+    detail = N_("The host name “{host}” has no address.")
+
+
+class AddressRefused(Invalid):
+    code = "address_refused"
+    title = N_("The address must not be called")
+    detail = N_(
+        "“{host}” lies inside a private network. "
+        "Whoever runs this server can allow it with the setting EARMARK_INTRANET_HOSTS."
+    )
+
+
+class IdempotencyKeyReused(Unprocessable):
+    code = "idempotency_key_reused"
+    title = N_("The Idempotency-Key was used before")
+    detail = N_("This Idempotency-Key came with another request in the last 24 hours. Use a new one for a new request.")
 
 
 class CsrfFailed(Forbidden):
@@ -194,10 +234,54 @@ class SpectrogramNotReady(Conflict):
     detail = N_("The spectrogram is there once the job is done.")
 
 
+class ExampleUnfit(Conflict):
+    code = "example_unfit"
+    detail = N_("Only a reviewed recording whose audio is kept, and that is in no private batch, can be an example.")
+
+
+class GenreNotFound(NotFound):
+    code = "genre_not_found"
+    title = N_("No such genre")
+    detail = N_("There is no genre called “{genre}”.")
+
+
 class ModelNotFound(NotFound):
     code = "model_not_found"
     title = N_("No such model")
     detail = N_("There is no model called “{name}”.")
+
+
+# --- reviews
+
+
+class ReviewNotFound(NotFound):
+    code = "review_not_found"
+    title = N_("No such review")
+    detail = N_("There is no such review, or its recording has been deleted.")
+
+
+class ReviewTaken(Conflict):
+    code = "review_taken"
+    title = N_("Somebody else has this one")
+    detail = N_("Another reviewer is deciding on this recording right now.")
+
+
+class ReviewDecided(Conflict):
+    code = "review_decided"
+    title = N_("Already decided")
+    detail = N_("This recording has been decided. Only its reviewer or an administrator can change that.")
+
+
+class NothingToUndo(Conflict):
+    code = "nothing_to_undo"
+    title = N_("Nothing to undo")
+    detail = N_("You have made no decision within the last hour that could be undone.")
+
+
+class GenreUnknown(Invalid):
+    code = "genre_unknown"
+    title = N_("Unknown genre")
+    detail = N_("“{genre}” is not one of the sixteen genres.")
 
 
 # --- accounts

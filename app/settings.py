@@ -13,10 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Literal, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from app.domain.addresses import IntranetHosts
 from app.domain.permissions import Role
 from app.domain.preferences import Preferences
 
@@ -50,6 +52,12 @@ class Settings(BaseSettings):
     web_processes: int = Field(1, ge=1, le=64, description="Web processes that share the port.")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Addresses of proxies whose X-Forwarded headers count, separated by commas."
+    )
+
+    intranet_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Names, addresses and networks of your own network that webhooks and `source_url` may call, "
+        "separated by commas.",
     )
 
     database_url: str | None = Field(
@@ -92,6 +100,17 @@ class Settings(BaseSettings):
     review_threshold: float = Field(
         0.60, ge=0, le=1, description="Top-1 probability below which a person reviews; an admin may change it."
     )
+    organisation: str = Field(
+        "", max_length=120, description="Name of the organisation, shown on every page; an admin may change it."
+    )
+    footer: str = Field(
+        "",
+        max_length=300,
+        description="Notice at the foot of every page; an admin may change it. Default: for staff of the organisation only.",
+    )
+    time_zone: str = Field(
+        "UTC", description="Time zone of dates, such as Asia/Shanghai, until a browser has said where it is."
+    )
 
     models_dir: Path | None = Field(
         None, description="Folder of the model bundles. Default: models in the data folder."
@@ -123,10 +142,16 @@ class Settings(BaseSettings):
     )
     log_file: Path | None = Field(None, description="Also write the log to this file (rotated at 20 MB, five kept).")
 
-    @field_validator("trusted_proxies", mode="before")
+    @field_validator("trusted_proxies", "intranet_hosts", mode="before")
     @classmethod
     def _split_commas(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("intranet_hosts")
+    @classmethod
+    def _hosts_or_networks(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        IntranetHosts.parse(value)
+        return value
 
     @field_validator("oidc_role_map", mode="before")
     @classmethod
@@ -164,6 +189,14 @@ class Settings(BaseSettings):
             raise ValueError("must start with http:// or https://")
         return value
 
+    @field_validator("time_zone")
+    @classmethod
+    def _known_time_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("must be the name of a time zone, such as Asia/Shanghai") from None
+
     @model_validator(mode="after")
     def _no_open_door(self) -> Self:
         if self.local_mode and not _is_loopback(self.host):
@@ -192,6 +225,10 @@ class Settings(BaseSettings):
         return (self.public_url or f"http://{host}:{self.port}").rstrip("/")
 
     @property
+    def intranet(self) -> IntranetHosts:
+        return IntranetHosts.parse(self.intranet_hosts)
+
+    @property
     def database_dsn(self) -> str:
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.resolve() / 'earmark.db'}"
 
@@ -202,7 +239,12 @@ class Settings(BaseSettings):
     @property
     def preferences(self) -> Preferences:
         """The defaults of what admins may change in the portal."""
-        return Preferences(review_threshold=self.review_threshold, upload_limit_bytes=self.upload_limit_bytes)
+        return Preferences(
+            review_threshold=self.review_threshold,
+            upload_limit_bytes=self.upload_limit_bytes,
+            organisation=self.organisation,
+            footer=self.footer,
+        )
 
     @property
     def bundles_dir(self) -> Path:
