@@ -48,17 +48,19 @@ _PROBLEMS = {
     409: "Not possible in this state",
     413: "Too large",
     415: "Not a supported audio file",
+    422: "The Idempotency-Key came with another request",
+    429: "Too many requests: `Retry-After` says how long to wait",
     503: "A part is not reachable; try again",
 }
 
 
 def problems(*statuses: int) -> dict[int, ResponseSpec]:
-    """The ``responses`` of a route beside the successful one; every route can answer 401, 403 and 503."""
+    """The ``responses`` of a route beside the successful one; every route can answer 401, 403, 429 and 503."""
     return {
         status: ResponseSpec(
             Problem, generate_examples=False, media_type=PROBLEM_MEDIA_TYPE, description=_PROBLEMS[status]
         )
-        for status in sorted({*statuses, 401, 403, 503})
+        for status in sorted({*statuses, 401, 403, 429, 503})
     }
 
 

@@ -28,9 +28,11 @@ from app.errors import (
     NotFound,
     RequestMalformed,
     TooLarge,
+    TooMany,
     Unauthenticated,
     Unavailable,
     Unexpected,
+    Unprocessable,
     Unsupported,
     ValidationFailed,
 )
@@ -61,6 +63,8 @@ _STATUS_OF_KIND: dict[type[EarmarkError], int] = {
     Conflict: 409,
     TooLarge: 413,
     Unsupported: 415,
+    Unprocessable: 422,
+    TooMany: 429,
     Unexpected: 500,
     Unavailable: 503,
 }
