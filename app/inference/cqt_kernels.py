@@ -25,6 +25,7 @@ OCTAVES = BINS // BINS_PER_OCTAVE
 
 _SPARSITY = 0.01  # librosa's default: the share of each filter's spectrum that is dropped
 _TRIM = 1e-4  # kernel values under this share of their octave's peak are cut off at both ends
+_HALVING_TRIM = 1e-7  # likewise for the filter that all lower octaves pass through
 _RATIO = 2.0 ** (2 / BINS_PER_OCTAVE)
 _QUALITY = (_RATIO + 1) / (_RATIO - 1)  # centre frequency over bandwidth
 
@@ -33,7 +34,7 @@ Kernel = NDArray[np.complex128]
 
 @dataclass(frozen=True, slots=True)
 class OctaveKernels:
-    """``values``: (12, taps), lowest bin first. Tap ``i`` weighs the sample ``i - centre`` away from a frame's centre."""
+    """``values``: (bins, taps), lowest bin first. Tap ``i`` weighs the sample ``i - centre`` away from a frame's centre."""
 
     values: Kernel
     centre: int
@@ -104,20 +105,29 @@ def _at_double_rate(kernels: OctaveKernels, halving: NDArray[np.float64]) -> Oct
     return OctaveKernels(np.fft.ifft(product)[:, :taps], 2 * kernels.centre + len(halving) // 2)
 
 
-def _trimmed(kernels: OctaveKernels) -> OctaveKernels:
+def _trimmed(kernels: OctaveKernels, share: float) -> OctaveKernels:
     peaks = np.abs(kernels.values).max(axis=0)
-    kept = np.flatnonzero(peaks > _TRIM * peaks.max())
+    kept = np.flatnonzero(peaks > share * peaks.max())
     first, last = int(kept[0]), int(kept[-1])
     return OctaveKernels(kernels.values[:, first : last + 1], kernels.centre - first)
 
 
-def octave_kernels() -> list[OctaveKernels]:
-    """The kernels at 22,050 Hz, lowest octave first (a fifth of a second to compute)."""
+def octave_kernels(octaves: range, *, halvings: int = 0) -> list[OctaveKernels]:
+    """The kernels of some octaves (0 is the highest), lowest first, for a signal halved that many times already."""
     halving = _halving_filter()
-    octaves = []
-    for octave in range(OCTAVES):
+    found = []
+    for octave in octaves:
         kernels = _top_octave()
-        for _ in range(octave):
+        for _ in range(octave - halvings):
             kernels = _at_double_rate(kernels, halving)
-        octaves.append(_trimmed(kernels))
-    return octaves[::-1]
+        found.append(_trimmed(kernels, _TRIM))
+    return found[::-1]
+
+
+def halving_kernel(halvings: int) -> OctaveKernels:
+    """One kernel, (1, taps), real: what a sample after so many halvings is made of."""
+    halving = _halving_filter()
+    kernel = OctaveKernels(np.ones((1, 1), np.complex128), 0)
+    for _ in range(halvings):
+        kernel = _at_double_rate(kernel, halving)
+    return _trimmed(kernel, _HALVING_TRIM)

@@ -25,7 +25,13 @@ from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip
 
 _START_TIMEOUT_S = 60
-_SOURCE_ROOT = Path(app.__file__).parent.parent
+# None of our secrets; and a process that keeps the memory of one file for the next saves an eighth of its time.
+_ENVIRONMENT = {
+    "PYTHONPATH": str(Path(app.__file__).parent.parent),
+    "OPENBLAS_NUM_THREADS": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
+}
 
 
 class DecoderClosedError(Exception):
@@ -59,7 +65,7 @@ class _Process:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 pass_fds=descriptors,
-                env={"PYTHONPATH": str(_SOURCE_ROOT), "OPENBLAS_NUM_THREADS": "1"},  # none of our secrets
+                env=_ENVIRONMENT,
                 start_new_session=True,  # Ctrl-C is the worker's to handle: it drains first
             )
 

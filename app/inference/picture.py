@@ -25,12 +25,12 @@ _JPEG_QUALITY = 75
 _DYNAMIC_RANGE_DB = 80.0
 _POWER_FLOOR = 1e-10
 _COLOURS = 256
-_PALETTE = np.frombuffer(MAGMA, np.uint8).reshape(_COLOURS, 3)
 
 # A repeated clip is made this much longer at either end than its window, so that the window shows no edge: the longest
 # filter reaches 0.26 s away from a frame's centre, and librosa's resampling a little further.
 _MARGIN_S = 0.5
 _SPECTROGRAM_ROWS_PER_BIN = 4
+_PNG_LEVEL = 1  # two thirds of the time of the usual 6, for a file 2 % larger
 
 
 class FeatureExtractor:
@@ -94,21 +94,21 @@ def colour_indices(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return indices
 
 
-def figure(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """What matplotlib draws of a window (84, frames): uint8 RGB, (369, 496, 3), low frequencies at the bottom."""
+def figure(decibels: NDArray[np.float32]) -> Image.Image:
+    """What matplotlib draws of a window (84, frames): RGB, 496 x 369, low frequencies at the bottom."""
     rows = np.arange(FIGURE_HEIGHT)[::-1] + 0.5
     columns = np.arange(FIGURE_WIDTH) + 0.5
     bins = (rows / _FIGURE_HEIGHT_EXACT * BINS).astype(int)
     frames = (columns / FIGURE_WIDTH * decibels.shape[1]).astype(int)
-    cells = colour_indices(decibels)[np.ix_(bins, frames)]
-    colours: NDArray[np.uint8] = _PALETTE[cells]
-    return colours
+    cells = Image.fromarray(colour_indices(decibels).take(frames, axis=1).take(bins, axis=0))
+    cells.putpalette(MAGMA)
+    return cells.convert("RGB")
 
 
 def picture(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
     """One window (84, frames) as the network sees it: uint8 RGB, (224, 224, 3)."""
     compressed = io.BytesIO()
-    Image.fromarray(figure(decibels)).save(compressed, "JPEG", quality=_JPEG_QUALITY)
+    figure(decibels).save(compressed, "JPEG", quality=_JPEG_QUALITY)
     with Image.open(compressed) as drawn:
         shrunk = drawn.convert("RGB").resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR)
     pixels: NDArray[np.uint8] = np.asarray(shrunk)
@@ -121,5 +121,5 @@ def spectrogram_png(decibels: NDArray[np.float32]) -> bytes:
     image = Image.fromarray(indices)
     image.putpalette(MAGMA)
     content = io.BytesIO()
-    image.save(content, "PNG")
+    image.save(content, "PNG", compress_level=_PNG_LEVEL)
     return content.getvalue()

@@ -46,7 +46,7 @@ def test_palette_is_matplotlibs():
 def test_drawing_is_matplotlibs_to_the_last_pixel():
     decibels = reference_decibels(KINDS["chords"](12, 22_050))
     drawn = io.BytesIO()
-    Image.fromarray(figure(decibels)).save(drawn, "JPEG", quality=75)
+    figure(decibels).save(drawn, "JPEG", quality=75)
     assert np.array_equal(np.asarray(Image.open(drawn)), reference_figure(decibels))
 
 
