@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from pathlib import Path
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_datetime
+from babel.dates import format_date, format_datetime, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -20,6 +21,8 @@ from babel.support import NullTranslations, Translations
 LOCALE_DIR = Path(__file__).parent / "locale"
 DOMAIN = "earmark"
 DEFAULT_LANGUAGE = "en"
+UTC = "UTC"
+_ZONE_NAME_LIMIT = 64
 # Code of each language -> its name in itself, its HTML tag, its Babel locale.
 LANGUAGES: dict[str, tuple[str, str, str]] = {
     "en": ("English", "en", "en"),
@@ -34,6 +37,7 @@ class Reader:
     language: str
     locale: Locale
     translations: NullTranslations
+    zone: ZoneInfo
 
     @property
     def tag(self) -> str:
@@ -62,9 +66,20 @@ class Reader:
         return str(format_percent(share, locale=self.locale))
 
     def date_time(self, moment: datetime) -> str:
-        """In UTC, and it says so: the page's script replaces it by the reader's own time."""
-        text = format_datetime(moment, "medium", tzinfo=None, locale=self.locale)
-        return f"{text} UTC"
+        """In the reader's time zone; in UTC, and it says so, until that is known."""
+        text = str(format_datetime(moment, "medium", tzinfo=self.zone, locale=self.locale))
+        return f"{text} UTC" if self.zone.key == UTC else text
+
+    def date(self, moment: datetime) -> str:
+        return str(format_date(moment.astimezone(self.zone), "medium", locale=self.locale))
+
+    def midnight(self, moment: datetime) -> datetime:
+        """When the reader's day of this moment began."""
+        return moment.astimezone(self.zone).replace(hour=0, minute=0, second=0, microsecond=0)
+
+    def span(self, seconds: float) -> str:
+        """How long, in the largest unit that says it: 3 days, 2 hours."""
+        return str(format_timedelta(timedelta(seconds=seconds), locale=self.locale))
 
     def size(self, size_bytes: int) -> str:
         for unit, factor in (("MB", 1e6), ("kB", 1e3)):
@@ -74,10 +89,11 @@ class Reader:
 
 
 @cache
-def reader_for(language: str) -> Reader:
-    return Reader(language, Locale.parse(LANGUAGES[language][2]), _translations(language))
+def reader_for(language: str, zone: str = UTC) -> Reader:
+    return Reader(language, Locale.parse(LANGUAGES[language][2]), _translations(language), ZoneInfo(zone))
 
 
+@cache
 def _translations(language: str) -> NullTranslations:
     """The catalogue, compiled in memory: a compiled file beside it could be out of date. English is the source itself."""
     source = LOCALE_DIR / language / "LC_MESSAGES" / f"{DOMAIN}.po"
@@ -96,6 +112,16 @@ def choose_language(chosen: str | None, accept_language: str | None) -> str:
         return chosen
     wanted = [code.split("-")[0] for code in _accepted(accept_language or "")]
     return negotiate_locale(wanted, list(LANGUAGES)) or DEFAULT_LANGUAGE
+
+
+def choose_time_zone(said: str | None, default: str) -> str:
+    """What the browser says it is in, if there is such a zone."""
+    if not said or len(said) > _ZONE_NAME_LIMIT:
+        return default
+    try:
+        return ZoneInfo(said).key
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return default
 
 
 def _accepted(header: str) -> list[str]:

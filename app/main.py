@@ -20,10 +20,10 @@ from app.resources import open_resources
 from app.routes.api import api_router
 from app.routes.auth import auth_router
 from app.routes.credentials import Authentication
-from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts
+from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts, WebRequest, parts_of
 from app.routes.docs import docs_router
-from app.routes.guards import requires_permission
-from app.routes.health import health_router
+from app.routes.guards import UNASKED, requires_permission
+from app.routes.health import HEALTH_PREFIX, health_router
 from app.routes.middleware import Envelope
 from app.routes.openapi import OwnProblems, openapi_config
 from app.routes.portal import portal_router
@@ -32,6 +32,7 @@ from app.routes.portal.templating import template_config
 from app.routes.problems import exception_handlers
 from app.routes.statics import static_router, version_of
 from app.routes.template_globals import install_template_globals
+from app.services.preferences import LivePreferences
 from app.settings import Settings, load_settings
 
 _ROOT = Path(__file__).parent.parent
@@ -50,6 +51,7 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
             claim=settings.oidc_role_claim, role_map=settings.oidc_role_map, default=settings.oidc_default_role
         ),
         defaults=settings.preferences,
+        time_zone=settings.time_zone,
         static_dir=STATIC_DIR,
         static_version=static_version,
     )
@@ -79,6 +81,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 store=resources.store,
                 files=resources.files,
                 progress=progress,
+                preferences=LivePreferences(settings.preferences),
                 provider=identity_provider(settings),
                 check_redis=resources.outside.check,
             )
@@ -89,6 +92,13 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 await progress.close()
 
     return lifespan
+
+
+async def _refresh_preferences(request: WebRequest) -> None:
+    """Before every request but those for static files and the probes, which hold without a database."""
+    if not request.route_handler.opt.get(UNASKED) and not request.scope["path"].startswith(HEALTH_PREFIX):
+        parts = parts_of(request)
+        await parts.preferences.refresh(parts.store)
 
 
 def create_app(settings: Settings) -> Litestar:
@@ -106,6 +116,7 @@ def create_app(settings: Settings) -> Litestar:
         lifespan=[_lifespan(settings, static_version)],
         dependencies=DEPENDENCIES,
         guards=[requires_permission],
+        before_request=_refresh_preferences,
         middleware=[Authentication()],
         exception_handlers=exception_handlers(error_page),
         template_config=template_config(),

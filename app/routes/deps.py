@@ -23,6 +23,7 @@ from app.errors import Unauthenticated
 from app.integrations.files import Files
 from app.integrations.oidc import Provider
 from app.services.accounts import SignedIn
+from app.services.preferences import LivePreferences
 
 Connection = ASGIConnection[Any, Principal | None, SignedIn | None, State]
 WebRequest = Request[Principal | None, SignedIn | None, State]
@@ -56,6 +57,7 @@ class WebConfig:
     session_lifetime: timedelta
     roles: RolePolicy
     defaults: Preferences
+    time_zone: str
     static_dir: Path
     static_version: str
 
@@ -72,6 +74,7 @@ class WebParts:
     store: Store
     files: Files
     progress: LiveProgress
+    preferences: LivePreferences
     provider: Provider | None
     check_redis: Callable[[], Awaitable[None]]
 

@@ -15,6 +15,7 @@ from app.services.workers import WorkersStatus, workers_status
 
 log = structlog.stdlib.get_logger(__name__)
 
+HEALTH_PREFIX = "/health"
 _TIMEOUT_S = 3.0
 _PROBES = public("asked by machines that have no account; names no data")
 
@@ -63,4 +64,4 @@ async def ready(parts: Parts) -> Response[Ready]:
 
 
 def health_router() -> Router:
-    return Router("/health", route_handlers=[live, ready])
+    return Router(HEALTH_PREFIX, route_handlers=[live, ready])

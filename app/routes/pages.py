@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 from litestar.response import Template
 
-from app.i18n import Reader, choose_language, reader_for
-from app.routes.deps import WebRequest
+from app.i18n import Reader, choose_language, choose_time_zone, reader_for
+from app.routes.deps import WebRequest, parts_of
 
 LANGUAGE_COOKIE = "earmark_language"
 THEME_COOKIE = "earmark_theme"
+ZONE_COOKIE = "earmark_time_zone"
 THEMES = ("light", "dark")
 
 
@@ -23,8 +24,10 @@ class SignInPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def reader_of(request: WebRequest) -> Reader:
-    """The language of whoever asks."""
-    return reader_for(choose_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language")))
+    """Language and time zone of whoever asks."""
+    language = choose_language(request.cookies.get(LANGUAGE_COOKIE), request.headers.get("accept-language"))
+    zone = choose_time_zone(request.cookies.get(ZONE_COOKIE), parts_of(request).config.time_zone)
+    return reader_for(language, zone)
 
 
 def asked_by_script(request: WebRequest) -> bool:

@@ -88,7 +88,7 @@ async def _text(events: AsyncIterator[_Event]) -> str:
 
 
 async def _read_form(form: _Form, events: AsyncIterator[_Event], parts: WebParts) -> None:
-    limit_bytes = parts.config.defaults.upload_limit_bytes
+    limit_bytes = parts.preferences.value.upload_limit_bytes
     async for event in events:
         assert isinstance(event, MultipartSegment)
         if event.name != FILE_FIELD:
@@ -126,7 +126,7 @@ def _kind(request: WebRequest, form: _Form) -> JobKind:
 
 
 async def _receive(request: WebRequest, parts: WebParts, form: _Form) -> None:
-    limit_bytes = parts.config.defaults.upload_limit_bytes
+    limit_bytes = parts.preferences.value.upload_limit_bytes
     _check_announced_size(request, limit_bytes)
     await _read_form(form, _events(_limited(_body(request), limit_bytes), _boundary(request)), parts)
 

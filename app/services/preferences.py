@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import msgspec
+import structlog
 from sqlalchemy import select
 
 from app.db.models import Preference
-from app.db.uow import UnitOfWork
+from app.db.uow import Store, UnitOfWork
 from app.domain.permissions import Principal
 from app.domain.preferences import Preferences
 from app.services import audit
+
+log = structlog.stdlib.get_logger(__name__)
+
+# A change that was made by another process is noticed at the latest after this time.
+_FRESH_S = 2.0
 
 
 async def current(uow: UnitOfWork, defaults: Preferences) -> Preferences:
@@ -47,3 +54,27 @@ async def change(uow: UnitOfWork, principal: Principal, wanted: Preferences, def
             target_id=name,
             details={"from": before[name], "to": value},
         )
+
+
+class LivePreferences:
+    """The values in force as this process read them last, for every request without a query in every request."""
+
+    def __init__(self, defaults: Preferences) -> None:
+        self.defaults = defaults
+        self.value = defaults
+        self._stale_at_s = 0.0
+
+    def forget(self) -> None:
+        """Read anew at the next request: this process has just changed something."""
+        self._stale_at_s = 0.0
+
+    async def refresh(self, store: Store) -> None:
+        """While the database is out of reach, what was read last stays in force: the request itself will say so."""
+        if time.monotonic() < self._stale_at_s:
+            return
+        self._stale_at_s = time.monotonic() + _FRESH_S
+        try:
+            async with store.reading() as uow:
+                self.value = await current(uow, self.defaults)
+        except Exception as error:  # noqa: BLE001  whatever is wrong here must not make an error page impossible
+            log.debug("preferences not read", error=type(error).__name__)

@@ -1,4 +1,12 @@
-// The server writes times in UTC; here they become the reader's own.
+// The server writes times in the zone that this cookie names, or in UTC; here they become the reader's own at once.
+const YEAR_S = 365 * 24 * 3600;
+
+function nameTimeZone() {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  const zone = new Intl.DateTimeFormat().resolvedOptions().timeZone;
+  document.cookie = `earmark_time_zone=${zone}; Path=/; Max-Age=${YEAR_S}; SameSite=Lax${secure}`;
+}
+
 function localise() {
   const page = document.documentElement.lang.split("-")[0];
   // English has many ways to write a date; the browser knows which of them its owner likes.
@@ -14,6 +22,7 @@ function localise() {
 }
 
 export function startTimes() {
+  nameTimeZone();
   localise();
   document.addEventListener("htmx:afterSwap", localise);
   document.addEventListener("htmx:load", localise);

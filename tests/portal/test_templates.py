@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
 import re
 from pathlib import Path
 
@@ -9,17 +11,17 @@ import msgspec
 import pytest
 from jinja2 import meta, nodes
 
-from app.routes import docs, pages
-from app.routes.portal import views
+from app.routes import docs, pages, portal
 from app.routes.portal.templating import TEMPLATES_DIR, clock, environment
 
 STATIC_DIR = TEMPLATES_DIR.parent / "static"
 TEMPLATES = sorted(str(path.relative_to(TEMPLATES_DIR)) for path in TEMPLATES_DIR.rglob("*.html"))
 FRAME = {"reader", "theme", "path", "here"}
-GLOBALS = {"static_url", "csrf_token", "csrf_field", "principal"}
+GLOBALS = {"static_url", "csrf_token", "csrf_field", "principal", "preferences"}
+_PORTAL = [module.name for module in pkgutil.iter_modules(portal.__path__)]
 VIEW_FIELDS = {
     field
-    for module in (views, pages, docs)
+    for module in (pages, docs, *(importlib.import_module(f"app.routes.portal.{name}") for name in _PORTAL))
     for view in vars(module).values()
     if isinstance(view, type) and issubclass(view, msgspec.Struct)
     for field in view.__struct_fields__

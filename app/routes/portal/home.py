@@ -29,10 +29,10 @@ _COOKIE_LIFETIME = timedelta(days=365)
 async def home(
     request: WebRequest, parts: Parts, caller: Caller, *, read_uow: ReadUow, notices: AllNotices
 ) -> Template:
-    recent = await list_jobs(read_uow, JobFilter(), limit=_RECENT)
+    recent = await list_jobs(read_uow, caller, JobFilter(), limit=_RECENT)
     view = UploadPage(
         notices=notices,
-        limit_bytes=parts.config.defaults.upload_limit_bytes,
+        limit_bytes=parts.preferences.value.upload_limit_bytes,
         recent=recent.items,
         may_upload=caller.may(Permission.JOBS_CREATE),
     )
@@ -50,8 +50,8 @@ async def upload(request: WebRequest, parts: Parts, caller: Caller) -> Template:
 async def help_page(request: WebRequest, parts: Parts, notices: AllNotices) -> Template:
     view = HelpPage(
         notices=notices,
-        limit_bytes=parts.config.defaults.upload_limit_bytes,
-        review_threshold=parts.config.defaults.review_threshold,
+        limit_bytes=parts.preferences.value.upload_limit_bytes,
+        review_threshold=parts.preferences.value.review_threshold,
     )
     return page(request, "help/help.html", view)
 

@@ -14,6 +14,7 @@ from app.domain.genres import GENRES, Tier
 from app.domain.jobs import CANCELLABLE_STATES, RETRYABLE_STATES, JobState
 from app.i18n import LANGUAGES, Reader
 from app.routes.portal import words
+from app.routes.portal.navigation import entries_for
 
 TEMPLATES_DIR = Path(__file__).parents[3] / "templates"
 
@@ -60,6 +61,7 @@ def environment() -> Environment:
         RETRYABLE_STATES=RETRYABLE_STATES,
         STATES=JobState,
         TIERS=Tier,
+        entries_for=entries_for,
         words=words,
     )
     return made
