@@ -245,6 +245,12 @@ class GenreNotFound(NotFound):
     detail = N_("There is no genre called “{genre}”.")
 
 
+class BatchNotFound(NotFound):
+    code = "batch_not_found"
+    title = N_("No such batch")
+    detail = N_("There is no such batch, or it has been deleted.")
+
+
 class ModelNotFound(NotFound):
     code = "model_not_found"
     title = N_("No such model")

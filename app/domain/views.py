@@ -9,19 +9,19 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from app.domain.jobs import JobKind, JobState, ReviewReason
+from app.domain.jobs import AnalysisScope, JobKind, JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.results import GenreResult
 
 
 class AssetOut(msgspec.Struct, frozen=True, kw_only=True):
-    """An uploaded file. What its header says is known once it has been decoded."""
+    """A recording. What is in it is known once it is here, what its header says once it has been decoded."""
 
     id: uuid.UUID
     name: Annotated[str, Meta(description="File name as uploaded, without folders", examples=["track.mp3"])]
-    size_bytes: Annotated[int, Meta(ge=1, description="Size of the file in bytes")]
-    sha256: Annotated[str, Meta(description="Hash of the file's content")]
-    container: Container
+    size_bytes: Annotated[int | None, Meta(description="Size of the file in bytes; null until it has been fetched")]
+    sha256: Annotated[str | None, Meta(description="Hash of the file's content; null until it has been fetched")]
+    container: Annotated[Container | None, Meta(description="Kind of file; null until it has been fetched")]
     duration_s: Annotated[float | None, Meta(description="Length of the whole recording in seconds")]
     sample_rate_hz: int | None
     channels: int | None
@@ -48,7 +48,12 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: uuid.UUID
     kind: JobKind
+    scope: Annotated[AnalysisScope, Meta(description="start: its first 30 s are analysed; full: all of it")]
+    batch_id: Annotated[uuid.UUID | None, Meta(description="The batch that it was submitted in")]
     state: JobState
+    progress: Annotated[
+        float | None, Meta(ge=0, le=1, description="How far the analysis of a whole recording has got, from 0 to 1")
+    ]
     attempt: Annotated[int, Meta(description="How often a worker has taken the job up")]
     created_at: datetime
     started_at: datetime | None
@@ -57,6 +62,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     asset: AssetOut
     result: Annotated[GenreResult | None, Meta(description="Present once the state is done")]
     review: Annotated[ReviewReason | None, Meta(description="Why a person should look at the result, if so")]
+    label: Annotated[str | None, Meta(description="The genre that people have decided on")]
     error: Annotated[FailureOut | None, Meta(description="Present if the state is failed")]
 
 
@@ -79,6 +85,14 @@ class ModelOut(msgspec.Struct, frozen=True, kw_only=True):
     active: bool
     created_at: datetime
     card: Annotated[dict[str, object], Meta(description="The model's card: labels, preprocessing, source, metrics")]
+
+
+class ExampleOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A recording that people have made the example of a genre."""
+
+    job_id: uuid.UUID
+    title: str
+    artist: str | None
 
 
 class UserOut(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import msgspec
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
+from app.domain.permissions import Principal
 from app.domain.views import JobOut
 from app.errors import JobNotFound
 from app.routes.deps import Subscription, WebParts, uncut_reading
@@ -22,10 +23,10 @@ LOOK_AGAIN_S = 2.0
 KEEP_ALIVE_S = 15.0
 
 
-async def _read(parts: WebParts, job_id: uuid.UUID) -> JobOut | None:
+async def _read(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> JobOut | None:
     try:
         async with uncut_reading(parts) as uow:
-            return await jobs.get_job(uow, job_id)
+            return await jobs.get_job(uow, caller, job_id)
     except JobNotFound:
         return None
 
@@ -39,7 +40,7 @@ async def _wait_for_news(subscription: Subscription, job_id: uuid.UUID, timeout_
 
 
 async def job_messages(
-    parts: WebParts, job_id: uuid.UUID, *, lifetime_s: float = LIFETIME_S
+    parts: WebParts, caller: Principal, job_id: uuid.UUID, *, lifetime_s: float = LIFETIME_S
 ) -> AsyncIterator[ServerSentEventMessage]:
     """An event ``job`` at once and at every change until the job's state is final, or ``deleted`` if it is deleted.
 
@@ -50,7 +51,7 @@ async def job_messages(
     ends_at = spoken_at + lifetime_s
     with parts.progress.subscribe() as subscription:
         while (now := time.monotonic()) < ends_at:
-            job = await _read(parts, job_id)
+            job = await _read(parts, caller, job_id)
             if job is None:
                 yield ServerSentEventMessage(event="deleted", data="{}")
                 return
@@ -65,5 +66,5 @@ async def job_messages(
             await _wait_for_news(subscription, job_id, min(LOOK_AGAIN_S, ends_at - now))
 
 
-def job_events(parts: WebParts, job_id: uuid.UUID) -> ServerSentEvent:
-    return ServerSentEvent(job_messages(parts, job_id), headers={"Cache-Control": "no-store"})
+def job_events(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> ServerSentEvent:
+    return ServerSentEvent(job_messages(parts, caller, job_id), headers={"Cache-Control": "no-store"})

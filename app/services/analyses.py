@@ -13,15 +13,15 @@ from datetime import timedelta
 import msgspec
 from sqlalchemy import ColumnElement, select
 
-from app.db.models import Job, Review
+from app.db.models import Job
 from app.db.repositories import jobs as repository
 from app.db.uow import UnitOfWork, Wakeup
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import utc_now
-from app.domain.jobs import MAX_LOSSES, EventType, JobKind, JobState, review_reason
+from app.domain.jobs import MAX_LOSSES, EventType, JobKind, JobState
 from app.domain.preferences import Preferences
 from app.domain.results import GenreResult
-from app.services import preferences
+from app.services import batches, preferences, reviews
 from app.services.events import record_event
 
 _SWEEP_LIMIT = 500
@@ -114,12 +114,9 @@ async def record_result(
     asset = job.asset
     asset.duration_s, asset.sample_rate_hz, asset.channels = facts.duration_s, facts.sample_rate_hz, facts.channels
     asset.title, asset.artist = facts.title, facts.artist
-    await repository.drop_review(uow.session, job.id)
-    threshold = (await preferences.current(uow, defaults)).review_threshold
-    reason = review_reason(result.top1.probability, audible=result.audible, threshold=threshold)
-    if reason is not None:
-        uow.session.add(Review(job_id=job.id, reason=reason))
+    await reviews.consider(uow, job, result, await preferences.current(uow, defaults))
     await record_event(uow, EventType.JOB_DONE, job_id=job.id, data={"genre": result.top1.genre})
+    await batches.settle(uow, job.batch_id)
     return True
 
 
@@ -130,9 +127,10 @@ async def record_failure(uow: UnitOfWork, claim: Claim, failure: Failure) -> str
     if job is None:
         return None
     await record_event(uow, EventType.JOB_FAILED, job_id=job.id, data={"code": failure.code})
-    if not failure.words.final:
-        return None
-    key, job.asset.storage_key = job.asset.storage_key, None
+    key = None
+    if failure.words.final:
+        key, job.asset.storage_key = job.asset.storage_key, None
+    await batches.settle(uow, job.batch_id)
     return key
 
 
@@ -156,6 +154,7 @@ async def requeue_lost(uow: UnitOfWork) -> int:
     for job in lost:
         expired = (Job.lease_until < now, Job.attempt == job.attempt)
         await (_fail_lost(uow, job, *expired) if job.losses + 1 >= MAX_LOSSES else _requeue(uow, job, *expired))
+    await batches.settle(uow, *(job.batch_id for job in lost))
     return len(lost)
 
 

@@ -14,12 +14,14 @@ from app.db.repositories.jobs import JobFilter
 from app.db.uow import UnitOfWork, Wakeup
 from app.domain.failures import WORDS, FailureCode
 from app.domain.ids import utc_now
-from app.domain.jobs import CANCELLABLE_STATES, RETRYABLE_STATES, EventType, JobKind, JobState
+from app.domain.jobs import CANCELLABLE_STATES, RETRYABLE_STATES, AnalysisScope, EventType, JobKind, JobState
 from app.domain.keys import audio_key, spectrogram_key
 from app.domain.permissions import Permission, Principal
 from app.domain.results import GenreResult
+from app.domain.reviews import WAITING_STATES
 from app.domain.views import AssetOut, FailureOut, JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
+from app.services import batches
 from app.services.events import record_event
 from app.services.uploads import StoredUpload
 
@@ -65,7 +67,10 @@ def _job_out(job: Job, submitters: dict[uuid.UUID, str]) -> JobOut:
     return JobOut(
         id=job.id,
         kind=job.kind,
+        scope=job.scope,
+        batch_id=job.batch_id,
         state=job.state,
+        progress=job.progress,
         attempt=job.attempt,
         created_at=job.created_at,
         started_at=job.started_at,
@@ -73,7 +78,8 @@ def _job_out(job: Job, submitters: dict[uuid.UUID, str]) -> JobOut:
         submitted_by=submitters.get(submitter) if submitter else None,
         asset=_asset_out(job.asset),
         result=msgspec.convert(job.result, GenreResult) if job.result else None,
-        review=job.review.reason if job.review else None,
+        review=job.review.reason if job.review and job.review.state in WAITING_STATES else None,
+        label=job.label,
         error=failure_out(FailureCode(error["code"]), error["params"]) if error else None,
     )
 
@@ -86,8 +92,22 @@ async def _views(uow: UnitOfWork, jobs: Sequence[Job]) -> list[JobOut]:
 # --- use-cases
 
 
-async def submit_job(uow: UnitOfWork, principal: Principal, upload: StoredUpload, kind: JobKind) -> JobOut:
-    """Write asset, job and event for a file that is already in storage; a worker is woken after the commit."""
+async def submit_job(
+    uow: UnitOfWork,
+    principal: Principal,
+    upload: StoredUpload,
+    kind: JobKind,
+    *,
+    scope: AnalysisScope = AnalysisScope.START,
+    batch_id: uuid.UUID | None = None,
+) -> JobOut:
+    """Write asset, job and event for a file that is already in storage; a worker is woken after the commit.
+
+    Raises:
+        BatchNotFound, Forbidden: the caller can't add to that batch.
+    """
+    if batch_id is not None:
+        await batches.admit(uow, principal, batch_id)
     asset = Asset(
         id=upload.asset_id,
         sha256=upload.sha256,
@@ -96,7 +116,15 @@ async def submit_job(uow: UnitOfWork, principal: Principal, upload: StoredUpload
         container=upload.container,
         storage_key=audio_key(upload.asset_id),
     )
-    job = Job(asset=asset, kind=kind, review=None, user_id=principal.user_id, api_key_id=principal.api_key_id)
+    job = Job(
+        asset=asset,
+        kind=kind,
+        scope=scope,
+        review=None,
+        batch_id=batch_id,
+        user_id=principal.user_id,
+        api_key_id=principal.api_key_id,
+    )
     uow.session.add(job)
     await uow.session.flush()  # the event and the wake-up need the id
     await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
@@ -105,25 +133,27 @@ async def submit_job(uow: UnitOfWork, principal: Principal, upload: StoredUpload
 
 
 def _ring(uow: UnitOfWork, job: Job) -> None:
-    uow.wakeups.append(Wakeup(job.id, job.attempt))
+    uow.wakeups.append(Wakeup.of(job))
     uow.changed_jobs.append(job.id)
 
 
-async def _find(uow: UnitOfWork, job_id: uuid.UUID) -> Job:
-    job = await repository.get(uow.session, job_id)
+async def _find(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> Job:
+    job = await repository.get_visible(uow.session, principal, job_id)
     if job is None:
         raise JobNotFound
     return job
 
 
-async def get_job(uow: UnitOfWork, job_id: uuid.UUID) -> JobOut:
-    return (await _views(uow, [await _find(uow, job_id)]))[0]
+async def get_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
+    return (await _views(uow, [await _find(uow, principal, job_id)]))[0]
 
 
-async def list_jobs(uow: UnitOfWork, wanted: JobFilter, *, cursor: uuid.UUID | None = None, limit: int = 50) -> JobPage:
+async def list_jobs(
+    uow: UnitOfWork, principal: Principal, wanted: JobFilter, *, cursor: uuid.UUID | None = None, limit: int = 50
+) -> JobPage:
     """Newest first. One row more than asked for is read, to know whether there is a next page."""
     limit = max(1, min(limit, PAGE_LIMIT))
-    jobs = await repository.find(uow.session, wanted, before=cursor, limit=limit + 1)
+    jobs = await repository.find(uow.session, principal, wanted, before=cursor, limit=limit + 1)
     items = await _views(uow, jobs[:limit])
     return JobPage(items=items, next_cursor=str(items[-1].id) if len(jobs) > limit else None)
 
@@ -142,7 +172,7 @@ def _refuse_state(job: Job, allowed: Sequence[JobState]) -> JobStateConflict:
 
 async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     """Cancel a job that is not finished. A worker that is at it notices within a few seconds and drops it."""
-    job = await _find(uow, job_id)
+    job = await _find(uow, principal, job_id)
     _check_owner(principal, job)
     allowed = sorted(CANCELLABLE_STATES)
     values = {"state": JobState.CANCELLED, "finished_at": utc_now(), "lease_until": None, "worker_id": None}
@@ -150,12 +180,13 @@ async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
         raise _refuse_state(job, allowed)
     await record_event(uow, EventType.JOB_CANCELLED, job_id=job_id)
     uow.changed_jobs.append(job_id)
-    return await get_job(uow, job_id)
+    await batches.settle(uow, job.batch_id)
+    return await get_job(uow, principal, job_id)
 
 
 async def retry_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     """Queue a failed or cancelled job again."""
-    job = await _find(uow, job_id)
+    job = await _find(uow, principal, job_id)
     _check_owner(principal, job)
     allowed = sorted(RETRYABLE_STATES)
     if job.state in RETRYABLE_STATES and job.asset.storage_key is None:
@@ -165,20 +196,23 @@ async def retry_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) ->
         "finished_at": None,
         "started_at": None,
         "error": None,
+        "progress": None,
         "losses": 0,
         "rung_at": utc_now(),
     }
     if not await repository.change_state(uow.session, job_id, allowed, **values):
         raise _refuse_state(job, allowed)
-    _ring(uow, await _find(uow, job_id))
-    return await get_job(uow, job_id)
+    await batches.reopen(uow, job.batch_id)
+    _ring(uow, await _find(uow, principal, job_id))
+    return await get_job(uow, principal, job_id)
 
 
 async def delete_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> list[str]:
     """Delete the job, its file's row and its review; returns the storage keys to delete after the commit."""
-    job = await _find(uow, job_id)
+    job = await _find(uow, principal, job_id)
     _check_owner(principal, job)
     await repository.remove(uow.session, job)
+    await batches.settle(uow, job.batch_id)
     uow.changed_jobs.append(job_id)
     keys = [spectrogram_key(job.id)]
     return [*keys, job.asset.storage_key] if job.asset.storage_key else keys
@@ -194,16 +228,16 @@ class StoredFile:
     etag: str
 
 
-async def audio_file(uow: UnitOfWork, job_id: uuid.UUID) -> StoredFile:
-    job = await _find(uow, job_id)
+async def audio_file(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> StoredFile:
+    job = await _find(uow, principal, job_id)
     asset = job.asset
-    if asset.storage_key is None:
+    if asset.storage_key is None or asset.container is None:
         raise AudioGone
-    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.sha256[:32]}"')
+    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.id.hex}"')
 
 
-async def spectrogram_file(uow: UnitOfWork, job_id: uuid.UUID) -> StoredFile:
-    job = await _find(uow, job_id)
+async def spectrogram_file(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> StoredFile:
+    job = await _find(uow, principal, job_id)
     if job.state is not JobState.DONE or job.finished_at is None:
         raise SpectrogramNotReady
     etag = f'"{job.id.hex}-{job.finished_at.timestamp():.0f}"'

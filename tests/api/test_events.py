@@ -16,7 +16,7 @@ from app.routes import events
 from app.routes.deps import WebParts, parts_of_app
 from app.services import jobs
 from app.settings import Settings
-from tests.support.factories import claim, finish_job, make_job, make_principal
+from tests.support.factories import ADMIN, claim, finish_job, make_job, make_principal
 from tests.support.portal import new_app
 from tests.support.web import make_key, served
 
@@ -71,7 +71,7 @@ async def test_every_change_is_told_until_the_job_is_done(settings: Settings):
 
 
 async def _message(parts: WebParts, job_id: uuid.UUID, **limits: float) -> AsyncIterator[str]:
-    async for message in events.job_messages(parts, job_id, **limits):
+    async for message in events.job_messages(parts, ADMIN, job_id, **limits):
         yield message.encode().decode()
 
 

@@ -13,7 +13,7 @@ from playwright.async_api import Browser, FilePayload, Page, expect
 from app.domain.permissions import Role
 from app.services.jobs import JobFilter, list_jobs
 from tests.support.browser import Site, browsing, chromium, served, slow_line
-from tests.support.factories import make_result
+from tests.support.factories import ADMIN, make_result
 from tests.support.showcase import Showcase, fill, open_showcase
 from tests.support.sounds import chords, encode
 
@@ -73,7 +73,7 @@ async def _uploading(browser: Browser, site: Site, show: Showcase) -> None:
         rows = page.locator("#upload-rows tr")
         await expect(rows.filter(has_text="Queued")).to_have_count(2)
         async with site.store.reading() as uow:
-            done, running = (await list_jobs(uow, JobFilter(text="jingle"))).items
+            done, running = (await list_jobs(uow, ADMIN, JobFilter(text="jingle"))).items
         await show.done(done, make_result("dance_pop", 0.87))
         await show.running(running)
         await slow_line(page, 900_000)

@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from app.domain.failures import Failure, FailureCode
 from app.services.jobs import JobFilter, list_jobs
-from tests.support.factories import make_result
+from tests.support.factories import ADMIN, make_result
 from tests.support.sounds import chords, encode, stereo
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
@@ -115,7 +115,7 @@ async def test_cancel_retry_and_delete_by_keyboard(site, show, page):
     await expect(page).to_have_url(f"{site.url}/jobs")
     await expect(page.get_by_role("heading", name="No recordings yet")).to_be_visible()
     async with site.store.reading() as uow:
-        assert (await list_jobs(uow, JobFilter())).items == []
+        assert (await list_jobs(uow, ADMIN, JobFilter())).items == []
 
 
 async def test_refused_action_is_said_in_a_message(site, show, page):

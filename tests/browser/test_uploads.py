@@ -9,7 +9,7 @@ from playwright.async_api import expect
 
 from app.services.jobs import JobFilter, list_jobs
 from tests.support.browser import slow_line
-from tests.support.factories import make_result
+from tests.support.factories import ADMIN, make_result
 from tests.support.portal import open_session
 from tests.support.sounds import beats, chords, encode
 
@@ -26,7 +26,7 @@ def _file(name: str, content: bytes = MP3) -> dict[str, object]:
 
 async def _jobs(site) -> dict[str, object]:
     async with site.store.reading() as uow:
-        return {job.asset.name: job for job in (await list_jobs(uow, JobFilter())).items}
+        return {job.asset.name: job for job in (await list_jobs(uow, ADMIN, JobFilter())).items}
 
 
 async def test_chosen_files_become_rows_that_live_on(site, show, page):

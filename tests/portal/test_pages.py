@@ -15,7 +15,7 @@ from app.services.accounts import session_of
 from app.services.analyses import record_failure
 from app.services.jobs import cancel_job, get_job
 from app.services.workers import report_worker
-from tests.support.factories import claim, finish_job, make_job, make_principal, make_result
+from tests.support.factories import ADMIN, claim, finish_job, make_job, make_principal, make_result
 from tests.support.portal import (
     SESSION_COOKIE,
     activate_starter,
@@ -274,7 +274,7 @@ async def test_a_changing_request_without_its_token_changes_nothing(una, web_sto
     answer = await una.http.post(f"/jobs/{job.id}/delete", headers={"accept": "text/html"})
     assert answer.status_code == 403
     async with web_store.reading() as uow:
-        assert (await get_job(uow, job.id)).state is JobState.QUEUED
+        assert (await get_job(uow, ADMIN, job.id)).state is JobState.QUEUED
 
 
 async def test_unknown_recording_is_a_page(una):

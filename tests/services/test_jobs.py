@@ -15,7 +15,16 @@ from app.domain.permissions import Principal, Role
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
 from app.services import analyses, jobs
 from app.services.jobs import JobFilter
-from tests.support.factories import PREFERENCES, claim, finish_job, make_job, make_principal, make_result, make_upload
+from tests.support.factories import (
+    ADMIN,
+    PREFERENCES,
+    claim,
+    finish_job,
+    make_job,
+    make_principal,
+    make_result,
+    make_upload,
+)
 from tests.support.outside import RecordingOutside
 
 
@@ -30,7 +39,7 @@ async def test_a_submitted_job_is_queued_and_rung_for_after_the_commit(store: St
         assert outside.wakeups == []
     assert outside.wakeups == [Wakeup(job.id, 0)]
     async with store.reading() as uow:
-        seen = await jobs.get_job(uow, job.id)
+        seen = await jobs.get_job(uow, ADMIN, job.id)
     assert (seen.state, seen.asset.name, seen.submitted_by) == (JobState.QUEUED, "Köln.mp3", una.name)
     assert seen.result is None
     assert seen.error is None
@@ -46,15 +55,15 @@ async def test_a_rolled_back_submission_rings_for_nothing(store: Store, una: Pri
         await submit_and_fail()
     assert outside.wakeups == []
     async with store.reading() as uow:
-        assert (await jobs.list_jobs(uow, JobFilter())).items == []
+        assert (await jobs.list_jobs(uow, ADMIN, JobFilter())).items == []
 
 
 async def test_lists_are_paged_newest_first(store: Store, una: Principal):
     made = [(await make_job(store, una, f"{number}.mp3")).id for number in range(5)]
     async with store.reading() as uow:
-        first = await jobs.list_jobs(uow, JobFilter(), limit=2)
-        second = await jobs.list_jobs(uow, JobFilter(), limit=2, cursor=uuid.UUID(first.next_cursor))
-        third = await jobs.list_jobs(uow, JobFilter(), limit=2, cursor=uuid.UUID(second.next_cursor))
+        first = await jobs.list_jobs(uow, ADMIN, JobFilter(), limit=2)
+        second = await jobs.list_jobs(uow, ADMIN, JobFilter(), limit=2, cursor=uuid.UUID(first.next_cursor))
+        third = await jobs.list_jobs(uow, ADMIN, JobFilter(), limit=2, cursor=uuid.UUID(second.next_cursor))
     assert [job.id for page in (first, second, third) for job in page.items] == made[::-1]
     assert third.next_cursor is None
 
@@ -66,7 +75,7 @@ async def test_lists_are_filtered(store: Store, una: Principal):
 
     async def found(**wanted) -> set[uuid.UUID]:
         async with store.reading() as uow:
-            return {job.id for job in (await jobs.list_jobs(uow, JobFilter(**wanted))).items}
+            return {job.id for job in (await jobs.list_jobs(uow, ADMIN, JobFilter(**wanted))).items}
 
     assert await found(state=JobState.QUEUED) == {waiting.id}
     assert await found(genre="opera") == {doubtful.id}
@@ -111,7 +120,7 @@ async def test_delete_leaves_no_row_and_names_the_files(store: Store, una: Princ
     assert sorted(keys) == [f"audio/{job.asset.id}", f"spectrograms/{job.id}.png"]
     async with store.reading() as uow:
         with pytest.raises(JobNotFound):
-            await jobs.get_job(uow, job.id)
+            await jobs.get_job(uow, ADMIN, job.id)
 
 
 async def test_a_result_below_the_threshold_or_without_sound_goes_to_review(store: Store, una: Principal):
@@ -120,19 +129,19 @@ async def test_a_result_below_the_threshold_or_without_sound_goes_to_review(stor
     await finish_job(store, doubtful.id, make_result(probability=0.59))
     await finish_job(store, silent.id, make_result(probability=0.9, audible=False))
     async with store.reading() as uow:
-        reasons = [(await jobs.get_job(uow, job.id)).review for job in (sure, doubtful, silent)]
+        reasons = [(await jobs.get_job(uow, ADMIN, job.id)).review for job in (sure, doubtful, silent)]
     assert reasons == [None, ReviewReason.LOW_PROBABILITY, ReviewReason.NOT_AUDIBLE]
 
 
 async def test_files_of_a_job(store: Store, una: Principal):
     job = await make_job(store, una)
     async with store.reading() as uow:
-        assert (await jobs.audio_file(uow, job.id)).media_type == "audio/mpeg"
+        assert (await jobs.audio_file(uow, ADMIN, job.id)).media_type == "audio/mpeg"
         with pytest.raises(SpectrogramNotReady):
-            await jobs.spectrogram_file(uow, job.id)
+            await jobs.spectrogram_file(uow, ADMIN, job.id)
     await finish_job(store, job.id)
     async with store.reading() as uow:
-        assert (await jobs.spectrogram_file(uow, job.id)).key == f"spectrograms/{job.id}.png"
+        assert (await jobs.spectrogram_file(uow, ADMIN, job.id)).key == f"spectrograms/{job.id}.png"
 
 
 async def test_a_file_that_can_not_be_heard_is_given_up(store: Store, una: Principal):
@@ -143,9 +152,9 @@ async def test_a_file_that_can_not_be_heard_is_given_up(store: Store, una: Princ
         failure = Failure(FailureCode.AUDIO_TOO_SHORT, {"duration_s": 0.2, "minimum_s": 0.5})
         assert await analyses.record_failure(uow, taken, failure) == f"audio/{job.asset.id}"
     async with store.reading() as uow:
-        seen = await jobs.get_job(uow, job.id)
+        seen = await jobs.get_job(uow, ADMIN, job.id)
         with pytest.raises(AudioGone):
-            await jobs.audio_file(uow, job.id)
+            await jobs.audio_file(uow, ADMIN, job.id)
     assert seen.error is not None
     assert seen.error.detail == "The recording lasts 0.2 s. At least 0.5 s are needed to hear a genre."
     assert not seen.error.retryable
@@ -178,7 +187,7 @@ async def test_a_lost_job_is_queued_again_and_its_first_worker_is_not_heard(stor
         assert not await analyses.record_result(uow, lost, make_result("opera"), _facts(), defaults=PREFERENCES)
         assert await analyses.record_result(uow, second, make_result("solo"), _facts(), defaults=PREFERENCES)
     async with store.reading() as uow:
-        seen = await jobs.get_job(uow, job.id)
+        seen = await jobs.get_job(uow, ADMIN, job.id)
     assert seen.result is not None
     assert (seen.result.top1.genre, seen.attempt) == ("solo", 2)
 
@@ -191,7 +200,7 @@ async def test_a_job_that_kills_every_worker_fails_in_the_end(store: Store, una:
         async with store.writing() as uow:
             await analyses.requeue_lost(uow)
     async with store.reading() as uow:
-        seen = await jobs.get_job(uow, job.id)
+        seen = await jobs.get_job(uow, ADMIN, job.id)
     assert seen.error is not None
     assert (seen.state, seen.error.code, seen.error.params) == (JobState.FAILED, "worker_lost", {"attempts": 3})
 
@@ -217,7 +226,7 @@ async def test_a_stopping_worker_gives_its_job_back(store: Store, una: Principal
         await analyses.give_back(uow, taken)
     assert outside.wakeups == [Wakeup(job.id, 1)]
     async with store.reading() as uow:
-        assert (await jobs.get_job(uow, job.id)).state is JobState.QUEUED
+        assert (await jobs.get_job(uow, ADMIN, job.id)).state is JobState.QUEUED
 
 
 async def test_a_lost_doorbell_is_rung_again_once(store: Store, una: Principal, outside: RecordingOutside):

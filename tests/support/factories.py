@@ -23,6 +23,7 @@ from app.services.jobs import submit_job
 from app.services.uploads import StoredUpload
 
 FACTS = FileFacts(duration_s=31.5, sample_rate_hz=44_100, channels=2, title="Morning", artist="The Larks")
+ADMIN = Principal("the house", Role.ADMIN)
 PREFERENCES = Preferences(review_threshold=0.6, upload_limit_bytes=30_000_000)
 MODEL = ModelRef(name="starter", version="1", sha256="0" * 64, starter=True)
 

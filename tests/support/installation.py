@@ -27,6 +27,7 @@ from app.resources import Resources
 from app.services.jobs import get_job, submit_job
 from app.services.uploads import StoredUpload
 from app.services.workers import workers_status
+from tests.support.factories import ADMIN
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN_WORKER = [sys.executable, "-m", "tests.support.stand_in_worker"]
@@ -72,7 +73,7 @@ class Installation:
 
     async def job(self, job_id: uuid.UUID) -> JobOut:
         async with self.parts.store.reading() as uow:
-            return await get_job(uow, job_id)
+            return await get_job(uow, ADMIN, job_id)
 
     async def wait_for(
         self,

@@ -17,7 +17,7 @@ from app.domain.jobs import JobState
 from app.domain.keys import audio_key
 from app.integrations.files import Files
 from app.services.jobs import cancel_job, get_job
-from tests.support.factories import MODEL, PREFERENCES, make_job, make_principal
+from tests.support.factories import ADMIN, MODEL, PREFERENCES, make_job, make_principal
 from tests.support.stand_in_worker import StandIn, order
 from workers import analysis
 from workers.analysis import Analyst, LoadedModel
@@ -54,7 +54,7 @@ async def job(store, files):
 
 async def state_of(store, job_id) -> JobState:
     async with store.reading() as uow:
-        return (await get_job(uow, job_id)).state
+        return (await get_job(uow, ADMIN, job_id)).state
 
 
 async def test_a_job_whose_file_is_out_of_reach_goes_back_and_is_done_later(store, files, job, monkeypatch):
@@ -72,7 +72,7 @@ async def test_rings_for_jobs_that_do_not_wait_change_nothing(store, files, job)
     await analyst.handle(job.id)
     await analyst.handle(job.id)
     async with store.reading() as uow:
-        assert (await get_job(uow, job.id)).attempt == 1
+        assert (await get_job(uow, ADMIN, job.id)).attempt == 1
 
 
 async def test_after_close_no_job_is_taken(store, files, job):
@@ -116,7 +116,7 @@ async def test_a_result_that_can_not_be_written_is_an_internal_failure(postgres_
     await files.put_bytes(audio_key(job.asset.id), order("done"))
     await analyst_with(store, files, NamesZero()).handle(job.id)
     async with store.reading() as uow:
-        failed = await get_job(uow, job.id)
+        failed = await get_job(uow, ADMIN, job.id)
     await database.close()
     assert failed.error is not None
     assert failed.error.code == FailureCode.INTERNAL

@@ -17,7 +17,7 @@ from app.integrations.queue import RedisOutside
 from app.resources import Resources
 from app.services.jobs import get_job
 from app.services.orphans import unknown_keys
-from tests.support.factories import claim, make_job, make_principal
+from tests.support.factories import ADMIN, claim, make_job, make_principal
 from workers import chores
 from workers.chores import Chore, delete_orphans, do_chores, sweep_jobs
 
@@ -41,7 +41,7 @@ async def test_two_sweepers_give_a_lost_job_back_once(parts, store):
     await lose(store, job.id)
     await asyncio.gather(sweep_jobs(parts), sweep_jobs(parts))
     async with store.reading() as uow:
-        assert (await get_job(uow, job.id)).state is JobState.QUEUED
+        assert (await get_job(uow, ADMIN, job.id)).state is JobState.QUEUED
         assert await uow.session.scalar(select(Job.losses).where(Job.id == job.id)) == 1
 
 
@@ -51,7 +51,7 @@ async def test_a_job_lost_three_times_fails_once(parts, store):
         await lose(store, job.id)
         await asyncio.gather(sweep_jobs(parts), sweep_jobs(parts))
     async with store.reading() as uow:
-        assert (await get_job(uow, job.id)).state is JobState.FAILED
+        assert (await get_job(uow, ADMIN, job.id)).state is JobState.FAILED
         failures = select(func.count()).where(Event.job_id == job.id, Event.type == EventType.JOB_FAILED)
         assert await uow.session.scalar(failures) == 1
 

@@ -13,7 +13,10 @@ from app.domain.ids import new_id, utc_now
 
 
 class Batch(Base):
-    """A named set of jobs. A private one is seen by its owner and by admins only."""
+    """A named set of jobs. A private one is seen by its owner and by admins only.
+
+    Open until ``closed_at``: as long as files come in, that all jobs are finished does not mean that the batch is.
+    """
 
     __tablename__ = "batches"
 
@@ -23,4 +26,5 @@ class Batch(Base):
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="SET NULL"), index=True)
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="SET NULL"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
+    closed_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]

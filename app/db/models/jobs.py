@@ -48,7 +48,10 @@ class Job(Base):
 
     __tablename__ = "jobs"
     # Ids are of UUID version 7: their order is the order of creation, and the key that lists are paged by.
-    __table_args__ = (Index("ix_jobs_state_lease", "state", "lease_until"),)
+    __table_args__ = (
+        Index("ix_jobs_state_lease", "state", "lease_until"),
+        Index("ix_jobs_batch_state", "batch_id", "state"),
+    )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     asset_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("assets.id"), index=True)

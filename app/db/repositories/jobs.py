@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import CursorResult, Select, delete, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, Select, delete, false, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import ApiKey, Asset, Job, Review, User
+from app.db.models import ApiKey, Asset, Batch, Job, Review, User
 from app.domain.genres import Tier
 from app.domain.jobs import JobState
+from app.domain.permissions import Permission, Principal
+from app.domain.reviews import WAITING_STATES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,23 +27,46 @@ class JobFilter:
     tier: Tier | None = None
     text: str | None = None
     needs_review: bool | None = None
+    batch_id: uuid.UUID | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+
+
+def owned_by(principal: Principal) -> ColumnElement[bool]:
+    """Batches of this person or program."""
+    if principal.user_id is not None:
+        return Batch.user_id == principal.user_id
+    return Batch.api_key_id == principal.api_key_id if principal.api_key_id is not None else false()
+
+
+def visible_to(principal: Principal) -> ColumnElement[bool]:
+    """Jobs that the caller may see: all but those in other people's private batches. Part of every query for a caller."""
+    if principal.may(Permission.BATCHES_SEE_PRIVATE):
+        return true()
+    hidden = select(Batch.id).where(Batch.private, owned_by(principal).is_not(true()))
+    return or_(Job.batch_id.is_(None), Job.batch_id.not_in(hidden))
 
 
 async def get(session: AsyncSession, job_id: uuid.UUID) -> Job | None:
     return await session.get(Job, job_id, populate_existing=True)
 
 
-def _matching(wanted: JobFilter) -> Select[Job]:
-    query = select(Job).join(Job.asset)
-    equal = {Job.state: wanted.state, Job.genre: wanted.genre, Job.tier: wanted.tier}
+async def get_visible(session: AsyncSession, principal: Principal, job_id: uuid.UUID) -> Job | None:
+    query = select(Job).where(Job.id == job_id, visible_to(principal)).execution_options(populate_existing=True)
+    return (await session.scalars(query)).unique().one_or_none()
+
+
+def matching(principal: Principal, wanted: JobFilter) -> Select[Job]:
+    """The jobs that a filter asks for, as far as the caller may see them."""
+    query = select(Job).join(Job.asset).where(visible_to(principal))
+    equal = {Job.state: wanted.state, Job.genre: wanted.genre, Job.tier: wanted.tier, Job.batch_id: wanted.batch_id}
     query = query.where(*(column == value for column, value in equal.items() if value is not None))
     if wanted.text:
         text = wanted.text
         query = query.where(or_(*(c.icontains(text, autoescape=True) for c in (Asset.name, Asset.title, Asset.artist))))
     if wanted.needs_review is not None:
-        query = query.where(Job.review.has() if wanted.needs_review else ~Job.review.has())
+        waiting = Job.review.has(Review.state.in_(WAITING_STATES))
+        query = query.where(waiting if wanted.needs_review else ~waiting)
     if wanted.created_after is not None:
         query = query.where(Job.created_at >= wanted.created_after)
     if wanted.created_before is not None:
@@ -49,9 +74,11 @@ def _matching(wanted: JobFilter) -> Select[Job]:
     return query
 
 
-async def find(session: AsyncSession, wanted: JobFilter, *, before: uuid.UUID | None, limit: int) -> Sequence[Job]:
+async def find(
+    session: AsyncSession, principal: Principal, wanted: JobFilter, *, before: uuid.UUID | None, limit: int
+) -> Sequence[Job]:
     """Newest first, older than the job ``before``."""
-    query = _matching(wanted).order_by(Job.id.desc()).limit(limit)
+    query = matching(principal, wanted).order_by(Job.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Job.id < before)
     return (await session.scalars(query)).unique().all()
@@ -107,8 +134,8 @@ async def remove(session: AsyncSession, job: Job) -> None:
     await session.execute(delete(Asset).where(Asset.id == job.asset_id))
 
 
-async def submitter_names(session: AsyncSession, jobs: Sequence[Job]) -> dict[uuid.UUID, str]:
-    """Names by the id of the user or API key that submitted the jobs."""
+async def submitter_names(session: AsyncSession, jobs: Sequence[Job] | Sequence[Batch]) -> dict[uuid.UUID, str]:
+    """Names by the id of the user or API key that submitted the jobs or batches."""
     names: dict[uuid.UUID, str] = {}
     for table, ids in (
         (User, {job.user_id for job in jobs if job.user_id}),
@@ -118,7 +145,3 @@ async def submitter_names(session: AsyncSession, jobs: Sequence[Job]) -> dict[uu
             rows = await session.execute(select(table.id, table.name).where(table.id.in_(ids)))
             names.update({row.id: row.name for row in rows})
     return names
-
-
-async def drop_review(session: AsyncSession, job_id: uuid.UUID) -> None:
-    await session.execute(delete(Review).where(Review.job_id == job_id))

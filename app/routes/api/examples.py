@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
 from app.domain.genres import GENRES
-from app.domain.jobs import JobKind, JobState
+from app.domain.jobs import AnalysisScope, JobKind, JobState
 from app.domain.media import Container
 from app.domain.results import ModelRef, Timings, Window, genre_result
 from app.domain.views import AssetOut, JobOut, JobPage
@@ -35,7 +35,10 @@ _ASSET = AssetOut(
 JOB = JobOut(
     id=uuid.UUID("01a1fc6c-294c-70ab-895a-f266f834db3e"),
     kind=JobKind.GENRE,
+    scope=AnalysisScope.START,
+    batch_id=None,
     state=JobState.DONE,
+    progress=None,
     attempt=1,
     created_at=datetime(2026, 3, 2, 9, 30, 0, tzinfo=UTC),
     started_at=datetime(2026, 3, 2, 9, 30, 0, 120_000, tzinfo=UTC),
@@ -50,6 +53,7 @@ JOB = JobOut(
         model=ModelRef(name="ccmusic-vgg19bn", version="1", sha256="5" * 64, starter=False),
     ),
     review=None,
+    label=None,
     error=None,
 )
 

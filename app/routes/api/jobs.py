@@ -14,7 +14,7 @@ from litestar.response import ServerSentEvent
 
 from app.domain.genres import Tier
 from app.domain.jobs import JobState
-from app.domain.permissions import Permission
+from app.domain.permissions import Permission, Principal
 from app.domain.views import JobOut, JobPage
 from app.errors import CursorInvalid
 from app.routes.api.examples import JOB_ANSWER, PAGE_ANSWER
@@ -95,12 +95,14 @@ def _aware(moment: datetime | None) -> datetime | None:
 )
 async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     read_uow: ReadUow,
+    caller: Caller,
     job_state: Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state")] = None,
     genre: Annotated[str | None, QueryParameter(description="Only jobs with this first genre", max_length=64)] = None,
     tier: Annotated[Tier | None, QueryParameter(description="Only results of this certainty")] = None,
     text: Annotated[
         str | None, QueryParameter(description="Part of the file name, title or artist", max_length=200)
     ] = None,
+    batch_id: Annotated[uuid.UUID | None, QueryParameter(description="Only jobs of this batch")] = None,
     review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
     created_after: Annotated[
         datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")
@@ -116,10 +118,11 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
         tier=tier,
         text=_storable(text),
         needs_review=review,
+        batch_id=batch_id,
         created_after=_aware(created_after),
         created_before=_aware(created_before),
     )
-    return await jobs.list_jobs(read_uow, wanted, cursor=_cursor(cursor), limit=limit)
+    return await jobs.list_jobs(read_uow, caller, wanted, cursor=_cursor(cursor), limit=limit)
 
 
 # --- one job
@@ -133,9 +136,9 @@ async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
     tags=_TAGS,
     responses={**JOB_ANSWER, **problems(404)},
 )
-async def get_job(read_uow: ReadUow, job_id: JobId) -> JobOut:
+async def get_job(read_uow: ReadUow, caller: Caller, job_id: JobId) -> JobOut:
     """One job, with its result once it is done."""
-    return await jobs.get_job(read_uow, job_id)
+    return await jobs.get_job(read_uow, caller, job_id)
 
 
 @get(
@@ -147,12 +150,12 @@ async def get_job(read_uow: ReadUow, job_id: JobId) -> JobOut:
     tags=_TAGS,
     responses=problems(404),
 )
-async def follow_job(parts: Parts, job_id: JobId) -> ServerSentEvent:
+async def follow_job(parts: Parts, caller: Caller, job_id: JobId) -> ServerSentEvent:
     """Server-sent events: an event `job` with the job as JSON at once and at every change, until it is done, failed or
     cancelled (`deleted` if it is deleted). After two minutes the stream ends anyway: connect again."""
     async with parts.store.reading() as uow:
-        await jobs.get_job(uow, job_id)
-    return job_events(parts, job_id)
+        await jobs.get_job(uow, caller, job_id)
+    return job_events(parts, caller, job_id)
 
 
 @post(
@@ -202,14 +205,14 @@ async def delete_job(parts: Parts, caller: Caller, job_id: JobId) -> None:
 # --- its files. Neither takes a transaction as a dependency: the file is sent after it has ended.
 
 
-async def _audio(parts: WebParts, job_id: uuid.UUID) -> StoredFile:
+async def _audio(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> StoredFile:
     async with parts.store.reading() as uow:
-        return await jobs.audio_file(uow, job_id)
+        return await jobs.audio_file(uow, caller, job_id)
 
 
-async def _spectrogram(parts: WebParts, job_id: uuid.UUID) -> StoredFile:
+async def _spectrogram(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> StoredFile:
     async with parts.store.reading() as uow:
-        return await jobs.spectrogram_file(uow, job_id)
+        return await jobs.spectrogram_file(uow, caller, job_id)
 
 
 @get(
@@ -220,9 +223,9 @@ async def _spectrogram(parts: WebParts, job_id: uuid.UUID) -> StoredFile:
     tags=_TAGS,
     responses={**_file("audio/*"), **problems(404)},
 )
-async def get_audio(request: WebRequest, parts: Parts, job_id: JobId) -> Response[Any]:
+async def get_audio(request: WebRequest, parts: Parts, caller: Caller, job_id: JobId) -> Response[Any]:
     """The file as it was uploaded. Understands `Range`, `If-Range` and `If-None-Match`."""
-    return await file_response(request, parts, await _audio(parts, job_id))
+    return await file_response(request, parts, await _audio(parts, caller, job_id))
 
 
 @get(
@@ -233,19 +236,19 @@ async def get_audio(request: WebRequest, parts: Parts, job_id: JobId) -> Respons
     tags=_TAGS,
     responses={**_file("image/png"), **problems(404, 409)},
 )
-async def get_spectrogram(request: WebRequest, parts: Parts, job_id: JobId) -> Response[Any]:
+async def get_spectrogram(request: WebRequest, parts: Parts, caller: Caller, job_id: JobId) -> Response[Any]:
     """What the network saw, as a picture: time to the right, pitch upwards. There once the job is done."""
-    return await file_response(request, parts, await _spectrogram(parts, job_id))
+    return await file_response(request, parts, await _spectrogram(parts, caller, job_id))
 
 
 @head("/jobs/{job_id:uuid}/audio", opt=_READ, include_in_schema=False)
-async def head_audio(request: WebRequest, parts: Parts, job_id: JobId) -> Response[None]:
-    return await file_response(request, parts, await _audio(parts, job_id))
+async def head_audio(request: WebRequest, parts: Parts, caller: Caller, job_id: JobId) -> Response[None]:
+    return await file_response(request, parts, await _audio(parts, caller, job_id))
 
 
 @head("/jobs/{job_id:uuid}/spectrogram.png", opt=_READ, include_in_schema=False)
-async def head_spectrogram(request: WebRequest, parts: Parts, job_id: JobId) -> Response[None]:
-    return await file_response(request, parts, await _spectrogram(parts, job_id))
+async def head_spectrogram(request: WebRequest, parts: Parts, caller: Caller, job_id: JobId) -> Response[None]:
+    return await file_response(request, parts, await _spectrogram(parts, caller, job_id))
 
 
 HANDLERS = [

@@ -10,8 +10,8 @@ from litestar import get
 from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.domain.jobs import CANCELLABLE_STATES
-from app.domain.permissions import Permission
-from app.routes.deps import Parts, WebParts, uncut_reading
+from app.domain.permissions import Permission, Principal
+from app.routes.deps import Caller, Parts, WebParts, uncut_reading
 from app.routes.events import KEEP_ALIVE_S, LIFETIME_S, LOOK_AGAIN_S, RETRY_MS
 from app.routes.guards import needs
 from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
@@ -19,10 +19,10 @@ from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
 _Unfinished = set[tuple[uuid.UUID, str, int]]
 
 
-async def _unfinished(parts: WebParts) -> _Unfinished:
+async def _unfinished(parts: WebParts, caller: Principal) -> _Unfinished:
     """The latest jobs that can still change by themselves, with what shows that they have."""
     async with uncut_reading(parts) as uow:
-        pages = [await list_jobs(uow, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
+        pages = [await list_jobs(uow, caller, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
     return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
 
 
@@ -31,7 +31,7 @@ def _changed(before: _Unfinished, now: _Unfinished) -> set[uuid.UUID]:
 
 
 async def changes(
-    parts: WebParts, *, lifetime_s: float = LIFETIME_S, look_again_s: float = LOOK_AGAIN_S
+    parts: WebParts, caller: Principal, *, lifetime_s: float = LIFETIME_S, look_again_s: float = LOOK_AGAIN_S
 ) -> AsyncIterator[ServerSentEventMessage]:
     """An event ``job`` with the id of each job that changes.
 
@@ -39,13 +39,13 @@ async def changes(
     """
     ends_at = time.monotonic() + lifetime_s
     with parts.progress.subscribe() as subscription:
-        known = await _unfinished(parts)
+        known = await _unfinished(parts, caller)
         yield ServerSentEventMessage(event="ready", data="{}", retry=RETRY_MS)
         spoken_at = time.monotonic()
         while (now := time.monotonic()) < ends_at:
             changed = await subscription.wait(min(look_again_s, ends_at - now))
             if not changed:
-                before, known = known, await _unfinished(parts)
+                before, known = known, await _unfinished(parts, caller)
                 changed = _changed(before, known)
             for job_id in changed:
                 yield ServerSentEventMessage(event="job", data=str(job_id))
@@ -57,5 +57,5 @@ async def changes(
 
 
 @get("/events", opt=needs(Permission.JOBS_READ))
-async def events(parts: Parts) -> ServerSentEvent:
-    return ServerSentEvent(changes(parts), headers={"Cache-Control": "no-store"})
+async def events(parts: Parts, caller: Caller) -> ServerSentEvent:
+    return ServerSentEvent(changes(parts, caller), headers={"Cache-Control": "no-store"})

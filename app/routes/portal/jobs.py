@@ -73,10 +73,10 @@ def _address(query: JobsQuery, cursor: str | None = None) -> str:
 
 
 @get("/jobs", opt=needs(Permission.JOBS_READ))
-async def list_page(request: WebRequest, read_uow: ReadUow, notices: AllNotices) -> Template:
+async def list_page(request: WebRequest, caller: Caller, read_uow: ReadUow, notices: AllNotices) -> Template:
     """The page; for the filter its table; for "show more" the next rows."""
     query, cursor = _query_of(request), _cursor_of(request)
-    found = await jobs.list_jobs(read_uow, _filter_of(query), cursor=cursor, limit=_PAGE_LENGTH)
+    found = await jobs.list_jobs(read_uow, caller, _filter_of(query), cursor=cursor, limit=_PAGE_LENGTH)
     more = _address(query, found.next_cursor) if found.next_cursor else None
     part = JobsPart(query=query, jobs=found.items, more_address=more)
     if not asked_by_script(request):
@@ -101,7 +101,7 @@ def _panel(caller: Principal, job: JobOut) -> JobPanel:
 async def job_page(
     request: WebRequest, caller: Caller, *, read_uow: ReadUow, notices: AllNotices, job_id: FromPath[uuid.UUID]
 ) -> Template:
-    job = await jobs.get_job(read_uow, job_id)
+    job = await jobs.get_job(read_uow, caller, job_id)
     return page(request, "jobs/job.html", JobPage(notices=notices, panel=_panel(caller, job)))
 
 
@@ -111,17 +111,19 @@ async def job_panel(
 ) -> Template | Response[str]:
     """The page's changing part as it is now; once the job is deleted there is only the list to go to."""
     try:
-        job = await jobs.get_job(read_uow, job_id)
+        job = await jobs.get_job(read_uow, caller, job_id)
     except JobNotFound:
         return _to_the_list()
     return page(request, "jobs/panel.html", _panel(caller, job))
 
 
 @get("/jobs/{job_id:uuid}/row", opt=needs(Permission.JOBS_READ))
-async def job_row(request: WebRequest, read_uow: ReadUow, job_id: FromPath[uuid.UUID]) -> Template | Response[str]:
+async def job_row(
+    request: WebRequest, caller: Caller, read_uow: ReadUow, job_id: FromPath[uuid.UUID]
+) -> Template | Response[str]:
     """The row as it is now; nothing once the job is deleted, so that the row goes away."""
     try:
-        job = await jobs.get_job(read_uow, job_id)
+        job = await jobs.get_job(read_uow, caller, job_id)
     except JobNotFound:
         return Response("", media_type=MediaType.HTML)
     return page(request, "jobs/row.html", JobRow(job=job))
