@@ -14,6 +14,7 @@ from app.integrations.outage import Outage
 from app.resources import Resources
 from app.services.accounts import forget_expired
 from app.services.analyses import requeue_lost, ring_again
+from app.services.batches import close_idle
 from app.services.orphans import PREFIXES, unknown_keys
 from app.services.workers import forget_old_workers
 from workers.trouble import Unreachable, reaching
@@ -34,6 +35,14 @@ async def sweep_jobs(parts: Resources) -> None:
         log.warning("workers fell silent over jobs", jobs=lost)
     if unheard:
         log.debug("rang again", jobs=unheard)
+
+
+async def close_batches(parts: Resources) -> None:
+    """Close batches that nobody adds to any more, so that their end is told."""
+    async with parts.store.writing() as uow:
+        closed = await close_idle(uow)
+    if closed:
+        log.info("closed batches that were left open", batches=closed)
 
 
 async def forget(parts: Resources) -> None:
@@ -64,7 +73,7 @@ class Chore:
     every_s: float
 
 
-CHORES = (Chore(sweep_jobs, 2), Chore(forget, 60), Chore(delete_orphans, 600))
+CHORES = (Chore(sweep_jobs, 2), Chore(close_batches, 30), Chore(forget, 60), Chore(delete_orphans, 600))
 
 
 async def do_chores(parts: Resources, stop: asyncio.Event) -> None:
