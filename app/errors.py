@@ -51,6 +51,12 @@ class Unauthenticated(EarmarkError):
     detail = N_("This needs a signed-in person or an API key.")
 
 
+class TokenRefused(Unauthenticated):
+    code = "token_refused"
+    title = N_("The credentials are not valid")
+    detail = N_("This API key or token is unknown, has expired or was revoked, or is not meant for Earmark.")
+
+
 class Forbidden(EarmarkError):
     code = "forbidden"
     title = N_("Not allowed")
@@ -303,6 +309,18 @@ class ApiKeyNameTaken(Conflict):
     code = "api_key_name_taken"
     title = N_("The name is taken")
     detail = N_("There is already an API key called “{name}”.")
+
+
+class ApiKeyExpired(Invalid):
+    code = "api_key_expired"
+    title = N_("The key would never work")
+    detail = N_("The time at which the key expires must lie in the future.")
+
+
+class ApiKeyLimit(Conflict):
+    code = "api_key_limit"
+    title = N_("Too many API keys")
+    detail = N_("A person can have {most} valid API keys. Revoke one that is no longer needed.")
 
 
 class ApiKeyNotFound(NotFound):

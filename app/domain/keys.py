@@ -6,6 +6,9 @@ import uuid
 
 AUDIO_PREFIX = "audio"
 SPECTROGRAM_PREFIX = "spectrograms"
+EXAMPLE_PREFIX = "examples"
+# Raise it when the recipes change, so that the examples are synthesised anew.
+_EXAMPLES_EDITION = 1
 
 
 def audio_key(asset_id: uuid.UUID) -> str:
@@ -14,3 +17,8 @@ def audio_key(asset_id: uuid.UUID) -> str:
 
 def spectrogram_key(job_id: uuid.UUID) -> str:
     return f"{SPECTROGRAM_PREFIX}/{job_id}.png"
+
+
+def example_key(genre_id: str) -> str:
+    """The synthesised example of a genre (MP3)."""
+    return f"{EXAMPLE_PREFIX}/{_EXAMPLES_EDITION}/{genre_id}.mp3"

@@ -6,87 +6,24 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
-
 from app.db.models import Asset, Job
 from app.db.repositories import jobs as repository
 from app.db.repositories.jobs import JobFilter
 from app.db.uow import UnitOfWork, Wakeup
-from app.domain.failures import WORDS, FailureCode
 from app.domain.ids import utc_now
 from app.domain.jobs import CANCELLABLE_STATES, RETRYABLE_STATES, AnalysisScope, EventType, JobKind, JobState
 from app.domain.keys import audio_key, spectrogram_key
 from app.domain.permissions import Permission, Principal
-from app.domain.results import GenreResult
-from app.domain.reviews import WAITING_STATES
-from app.domain.views import AssetOut, FailureOut, JobOut, JobPage
+from app.domain.views import JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
 from app.services import batches
 from app.services.events import record_event
+from app.services.job_views import views
 from app.services.uploads import StoredUpload
 
 __all__ = ["JobFilter"]
 
 PAGE_LIMIT = 100
-
-
-# --- views
-
-
-def _asset_out(asset: Asset) -> AssetOut:
-    return AssetOut(
-        id=asset.id,
-        name=asset.name,
-        size_bytes=asset.size_bytes,
-        sha256=asset.sha256,
-        container=asset.container,
-        duration_s=asset.duration_s,
-        sample_rate_hz=asset.sample_rate_hz,
-        channels=asset.channels,
-        title=asset.title,
-        artist=asset.artist,
-        kept=asset.storage_key is not None,
-    )
-
-
-def failure_out(code: FailureCode, params: dict[str, str | float]) -> FailureOut:
-    words = WORDS[code]
-    return FailureOut(
-        type=f"/docs/errors#{code}",
-        code=code,
-        title=words.title,
-        detail=words.detail.format(**params),
-        params=params,
-        retryable=not words.final,
-    )
-
-
-def _job_out(job: Job, submitters: dict[uuid.UUID, str]) -> JobOut:
-    error = job.error
-    submitter = job.user_id or job.api_key_id
-    return JobOut(
-        id=job.id,
-        kind=job.kind,
-        scope=job.scope,
-        batch_id=job.batch_id,
-        state=job.state,
-        progress=job.progress,
-        attempt=job.attempt,
-        created_at=job.created_at,
-        started_at=job.started_at,
-        finished_at=job.finished_at,
-        submitted_by=submitters.get(submitter) if submitter else None,
-        asset=_asset_out(job.asset),
-        result=msgspec.convert(job.result, GenreResult) if job.result else None,
-        review=job.review.reason if job.review and job.review.state in WAITING_STATES else None,
-        label=job.label,
-        error=failure_out(FailureCode(error["code"]), error["params"]) if error else None,
-    )
-
-
-async def _views(uow: UnitOfWork, jobs: Sequence[Job]) -> list[JobOut]:
-    submitters = await repository.submitter_names(uow.session, jobs)
-    return [_job_out(job, submitters) for job in jobs]
 
 
 # --- use-cases
@@ -129,7 +66,7 @@ async def submit_job(
     await uow.session.flush()  # the event and the wake-up need the id
     await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
     _ring(uow, job)
-    return (await _views(uow, [job]))[0]
+    return (await views(uow, [job]))[0]
 
 
 def _ring(uow: UnitOfWork, job: Job) -> None:
@@ -145,7 +82,7 @@ async def _find(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> Job
 
 
 async def get_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
-    return (await _views(uow, [await _find(uow, principal, job_id)]))[0]
+    return (await views(uow, [await _find(uow, principal, job_id)]))[0]
 
 
 async def list_jobs(
@@ -154,7 +91,7 @@ async def list_jobs(
     """Newest first. One row more than asked for is read, to know whether there is a next page."""
     limit = max(1, min(limit, PAGE_LIMIT))
     jobs = await repository.find(uow.session, principal, wanted, before=cursor, limit=limit + 1)
-    items = await _views(uow, jobs[:limit])
+    items = await views(uow, jobs[:limit])
     return JobPage(items=items, next_cursor=str(items[-1].id) if len(jobs) > limit else None)
 
 

@@ -1,5 +1,6 @@
 // Everything a page's scripts do starts here. No build step: the browser loads these modules as they are.
 import { startDialogs } from "./dialogs.js";
+import { startHearing } from "./hear.js";
 import { startLive } from "./live.js";
 import { startPlayer } from "./player.js";
 import { startTheme } from "./theme.js";
@@ -10,5 +11,6 @@ startTheme();
 startTimes();
 startDialogs();
 startPlayer();
+startHearing();
 startLive();
 startUploads();

@@ -7,7 +7,7 @@ import msgspec
 from app.domain.genres import Tier
 from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
-from app.domain.views import JobOut
+from app.domain.views import ExampleOut, JobOut
 
 
 class Notices(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +89,24 @@ class JobPage(PortalPage, frozen=True, kw_only=True):
 class HelpPage(PortalPage, frozen=True, kw_only=True):
     limit_bytes: int
     review_threshold: float
+
+
+class GenresPage(PortalPage, frozen=True, kw_only=True):
+    """``examples``: the recordings that people have chosen, by genre; the other genres have synthesised ones."""
+
+    examples: dict[str, ExampleOut]
+    may_change: bool
+
+
+class GenrePlayer(msgspec.Struct, frozen=True, kw_only=True):
+    """What the small loudspeaker opens. Without an ``example`` a synthesised one plays."""
+
+    genre: str
+    example: ExampleOut | None
+
+
+class ExampleChosen(msgspec.Struct, frozen=True, kw_only=True):
+    genre: str
 
 
 class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):

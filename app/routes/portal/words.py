@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.domain.failures import WORDS, FailureCode
 from app.domain.genres import BY_ID, LEVEL_NAMES, Tier
+from app.domain.guide import DESCRIPTIONS, USES, Description, Purpose, Use
 from app.domain.jobs import JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.permissions import Role
@@ -54,6 +55,25 @@ CONTAINERS: dict[Container, str] = {
     Container.AAC: "AAC",
     Container.WEBM: "WebM",
 }
+
+PURPOSES: dict[Purpose, tuple[str, str]] = {
+    Purpose.MARKETING: (N_("Marketing"), N_("Find the tone that an advert needs.")),
+    Purpose.EDUCATION: (N_("Education"), N_("Label course material, and teach how to listen.")),
+    Purpose.ARCHIVE: (N_("Archives"), N_("Bring order into everything that has piled up.")),
+}
+
+
+def uses_of(purpose: Purpose) -> tuple[Use, ...]:
+    return USES[purpose]
+
+
+def description_of(genre_id: str) -> Description:
+    return DESCRIPTIONS[genre_id]
+
+
+def is_genre(class_id: str) -> bool:
+    """One of the sixteen, which have an example to listen to; not a coarser class."""
+    return class_id in BY_ID
 
 
 def genre_name(genre_id: str) -> str:
