@@ -41,6 +41,8 @@ class AdaptiveNetwork:
     precision that keeps the answers is gone over to. ``int8``, asked for by name, needs the check's calibration.
     """
 
+    batches_in_flight = 1
+
     def __init__(self, bundle: Bundle, wanted: WantedPrecision, choices: Choices) -> None:
         self._bundle = bundle
         self._wanted = wanted

@@ -1,15 +1,15 @@
 """The micro-batcher: many callers, one device.
 
 It never waits while the device is idle: what arrives during a forward pass forms the next batch. Batches hold windows, not
-recordings, so a long recording can share a batch with others or be spread over several. The queue lives in the event loop's
-thread and needs no lock; one other thread owns the device. Every caller gets exactly one answer.
+recordings, so a long recording can share a batch with others or be spread over several, and what a person waits for goes
+before what nobody waits for. The queue lives in the event loop's thread and needs no lock; other threads, as many as the
+network takes batches at once, own the device. Every caller gets exactly one answer.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -20,8 +20,12 @@ from numpy.typing import NDArray
 
 from app.domain.genres import GENRES
 from app.inference.contracts import Network, Scores
+from app.inference.lanes import Lanes
 
 _log = structlog.get_logger(__name__)
+
+# What torch, CUDA and OpenVINO say where Python would raise a MemoryError.
+_OUT_OF_MEMORY_WORDS = ("out of memory", "can't allocate memory", "bad_alloc")
 
 
 class BatcherClosed(Exception):
@@ -71,30 +75,39 @@ class _Item:
         picture: NDArray[np.uint8] = self.request.pictures[self.window]
         return picture
 
+    @property
+    def wanted(self) -> bool:
+        return not self.request.answer.done()
+
 
 class MicroBatcher:
-    """Use it from one event loop: ``start``, any number of concurrent ``score``, ``close``."""
+    """Use it from one event loop: ``start``, any number of concurrent ``score``, ``close``.
+
+    A batch has as many windows as the network likes best, but at most ``batch_windows``, and fewer once that was too much
+    for the device's memory.
+    """
 
     def __init__(self, network: Network, *, batch_windows: int) -> None:
         self._network = network
-        self._batch_windows = batch_windows
-        self._queue: deque[_Item] = deque()
+        self._limit_windows = batch_windows
+        self._queue: Lanes[_Item] = Lanes()
         self._work_arrived = asyncio.Event()
-        self._device = ThreadPoolExecutor(max_workers=1, thread_name_prefix="device")
-        self._loop_task: asyncio.Task[None] | None = None
+        self._device = ThreadPoolExecutor(network.batches_in_flight, thread_name_prefix="device")
+        self._loops: list[asyncio.Task[None]] = []
         self._closing = False
         self._last_success: float | None = None
 
     @property
     def state(self) -> BatcherState:
-        alive = self._loop_task is not None and not self._loop_task.done()
+        alive = bool(self._loops) and not any(loop.done() for loop in self._loops)
         age_s = None if self._last_success is None else time.monotonic() - self._last_success
         return BatcherState(alive, len(self._queue), age_s)
 
     def start(self) -> None:
-        self._loop_task = asyncio.create_task(self._serve(), name="micro-batcher")
+        count = self._network.batches_in_flight
+        self._loops = [asyncio.create_task(self._serve(), name="micro-batcher") for _ in range(count)]
 
-    async def score(self, pictures: NDArray[np.uint8]) -> Scores:
+    async def score(self, pictures: NDArray[np.uint8], *, urgent: bool = True) -> Scores:
         """Probabilities of the windows, uint8 (windows, 224, 224, 3), at least one.
 
         Raises:
@@ -107,7 +120,7 @@ class MicroBatcher:
             raise ValueError("there must be at least one window")
         answer: asyncio.Future[Scores] = asyncio.get_running_loop().create_future()
         request = _Request(pictures, answer, np.empty((windows, len(GENRES)), np.float32), missing=windows)
-        self._queue.extend(_Item(request, window) for window in range(windows))
+        self._queue.add((_Item(request, window) for window in range(windows)), urgent=urgent)
         self._work_arrived.set()
         return await answer
 
@@ -120,8 +133,8 @@ class MicroBatcher:
         """Answer what is queued, then stop. Calling it again does nothing."""
         self._closing = True
         self._work_arrived.set()
-        if self._loop_task is not None:
-            await asyncio.wait([self._loop_task])
+        if self._loops:
+            await asyncio.wait(self._loops)
         self._device.shutdown()
 
     async def _serve(self) -> None:
@@ -137,16 +150,15 @@ class MicroBatcher:
                     await self._work_arrived.wait()
         finally:
             # Only when the loop is cancelled from outside is anybody left here.
-            for item in [*batch, *self._queue]:
+            for item in [*batch, *self._queue.drain()]:
                 item.request.refuse(BatcherClosed("the micro-batcher was stopped"))
-            self._queue.clear()
 
     def _next_batch(self) -> list[_Item]:
-        """The longest-waiting windows whose callers still wait."""
+        """The windows whose turn it is and whose callers still wait."""
+        size = min(self._limit_windows, self._network.batch_windows)
         batch: list[_Item] = []
-        while self._queue and len(batch) < self._batch_windows:
-            item = self._queue.popleft()
-            if not item.request.answer.done():
+        while len(batch) < size and (item := self._queue.take()) is not None:
+            if item.wanted:
                 batch.append(item)
         return batch
 
@@ -155,12 +167,24 @@ class MicroBatcher:
         try:
             await self._forward(batch)
         except Exception as error:  # noqa: BLE001  whatever the network raises, the loop must survive
-            _log.warning("batch_failed", windows=len(batch), error=repr(error))
-            for item in batch:
-                await self._settle_alone(item)
+            if len(batch) > 1 and _is_out_of_memory(error):
+                await self._settle_in_halves(batch)
+            else:
+                _log.warning("batch_failed", windows=len(batch), error=repr(error))
+                for item in batch:
+                    await self._settle_alone(item)
+
+    async def _settle_in_halves(self, batch: Sequence[_Item]) -> None:
+        """The device's memory was too small for that many: from now on batches are half as large."""
+        half = len(batch) // 2
+        self._limit_windows = min(self._limit_windows, half)
+        _log.warning("out_of_memory", windows=len(batch), batch_windows=self._limit_windows)
+        for start in range(0, len(batch), half):
+            if part := [item for item in batch[start : start + half] if item.wanted]:
+                await self._settle(part)
 
     async def _settle_alone(self, item: _Item) -> None:
-        if item.request.answer.done():
+        if not item.wanted:
             return
         try:
             await self._forward([item])
@@ -176,6 +200,12 @@ class MicroBatcher:
         self._last_success = time.monotonic()
         for item, row in zip(batch, probabilities, strict=True):
             item.request.accept(item.window, row, forward_ms)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError):
+        return True
+    return isinstance(error, RuntimeError) and any(words in str(error).lower() for words in _OUT_OF_MEMORY_WORDS)
 
 
 def _check(probabilities: NDArray[np.float32], windows: int) -> None:

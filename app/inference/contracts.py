@@ -71,7 +71,17 @@ class Analysis:
 
 
 class Network(Protocol):
-    """The part that touches the device; called by one thread only."""
+    """The part that touches the device."""
+
+    @property
+    def batch_windows(self) -> int:
+        """The best number of windows in one batch, as far as is known by now."""
+        ...
+
+    @property
+    def batches_in_flight(self) -> int:
+        """How many threads may call ``forward`` at once; always the same."""
+        ...
 
     def forward(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures uint8 (batch, 224, 224, 3) to probabilities float32 (batch, 16)."""

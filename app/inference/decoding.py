@@ -11,39 +11,23 @@ import asyncio
 import math
 import mmap
 import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
 
-import msgspec
 import numpy as np
 
-import app
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip
+from app.inference.sandbox import ProcessDied, Sandbox
 
-_START_TIMEOUT_S = 60
-# None of our secrets; and a process that keeps the memory of one file for the next saves an eighth of its time.
-_ENVIRONMENT = {
-    "PYTHONPATH": str(Path(app.__file__).parent.parent),
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(1 << 30),
-    "MALLOC_TRIM_THRESHOLD_": str(1 << 30),
-}
+_MODULE = "app.inference.decoder_process"
 
 
 class DecoderClosedError(Exception):
     """The decoder was closed while this file waited or was decoded."""
 
 
-class _ProcessDiedError(Exception):
-    """The decoder process ended instead of answering; says how."""
-
-
 class _Process:
-    """One decoder process, the channel to it and the memory shared with it."""
+    """One decoder process and the memory shared with it."""
 
     def __init__(self, cpu_limit_s: int) -> None:
         self._cpu_limit_s = cpu_limit_s
@@ -51,44 +35,24 @@ class _Process:
         self._samples_fd = os.memfd_create("earmark-samples")
         os.ftruncate(self._samples_fd, messages.SAMPLES_BYTES)
         self._samples = mmap.mmap(self._samples_fd, messages.SAMPLES_BYTES, prot=mmap.PROT_READ)
-        self._start()
+        self._sandbox = self._start()
 
-    def _start(self) -> None:
-        self._ready = False
-        self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._channel.setblocking(False)
-        descriptors = (theirs.fileno(), self._content_fd, self._samples_fd)
-        numbers = [*descriptors, self._cpu_limit_s, os.getpid()]
-        with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "app.inference.decoder_process", *map(str, numbers)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=descriptors,
-                env=_ENVIRONMENT,
-                start_new_session=True,  # Ctrl-C is the worker's to handle: it drains first
-            )
+    def _start(self) -> Sandbox:
+        return Sandbox(_MODULE, (self._content_fd, self._samples_fd), cpu_limit_s=self._cpu_limit_s)
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._sandbox.pid
 
     async def wait_ready(self) -> None:
         """Wait until the process can take a file; one that died while nobody looked is replaced first."""
-        if self._process.poll() is not None:
+        if not self._sandbox.runs:
             self.restart()
-        if not self._ready:
-            async with asyncio.timeout(_START_TIMEOUT_S):
-                await self._receive()
-            self._ready = True
+        await self._sandbox.wait_ready()
 
     async def ask(self, content: bytes) -> messages.Message:
         self._write(content)
-        try:
-            await asyncio.get_running_loop().sock_sendall(self._channel, messages.ASK)
-        except OSError as error:
-            raise self._died() from error
-        reply = await self._receive()
+        reply = await self._sandbox.ask()
         os.ftruncate(self._content_fd, 0)
         return reply
 
@@ -97,18 +61,6 @@ class _Process:
         written = 0
         while written < len(content):
             written += os.pwrite(self._content_fd, memoryview(content)[written:], written)
-
-    async def _receive(self) -> messages.Message:
-        try:
-            packet = await asyncio.get_running_loop().sock_recv(self._channel, messages.MESSAGE_LIMIT_BYTES)
-            message: messages.Message = messages.decode(packet)
-        except (OSError, msgspec.DecodeError) as error:  # nothing at all is the end of the channel
-            raise self._died() from error
-        return message
-
-    def _died(self) -> _ProcessDiedError:
-        self._process.kill()
-        return _ProcessDiedError(f"the decoder process ended with {self._process.wait()}")
 
     def clip(self, decoded: messages.Decoded) -> Clip:
         """The answer with its samples, copied out of the shared memory."""
@@ -123,18 +75,15 @@ class _Process:
         )
 
     def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
+        self._sandbox.kill()
 
     def restart(self) -> None:
-        self.kill()
-        self._channel.close()
-        self._start()
+        self._sandbox.release()
+        self._sandbox = self._start()
 
     def release(self) -> None:
         """Kill the process and give everything back."""
-        self.kill()
-        self._channel.close()
+        self._sandbox.release()
         self._samples.close()
         os.close(self._content_fd)
         os.close(self._samples_fd)
@@ -167,7 +116,7 @@ class SandboxedDecoder:
         try:
             for process in self._processes:
                 await process.wait_ready()
-        except (_ProcessDiedError, TimeoutError) as error:
+        except (ProcessDied, TimeoutError) as error:
             await self.close()
             raise RuntimeError("The decoder processes do not start") from error
 
@@ -205,7 +154,7 @@ class SandboxedDecoder:
                     return await process.ask(content)
         except TimeoutError:
             raise AnalysisFailed(FailureCode.DECODE_TIMEOUT, limit_s=self._timeout_s) from None
-        except _ProcessDiedError as error:
+        except ProcessDied as error:
             if not self._closed:
                 raise AnalysisFailed(FailureCode.DECODE_CRASHED) from error
         raise DecoderClosedError
@@ -229,6 +178,6 @@ def _clip(process: _Process, reply: messages.Message) -> Clip:
         case messages.Refused(code, params):
             raise AnalysisFailed(code, **params)
         case messages.Broke(reason):
-            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from _ProcessDiedError(reason)
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied(reason)
         case messages.Ready():
-            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from _ProcessDiedError("it answered out of turn")
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied("it answered out of turn")

@@ -15,6 +15,9 @@ _SPREAD = 3.0  # of the logits: top probabilities then lie on both sides of the 
 class FakeNetwork:
     """Implements ``contracts.Network``: the probabilities depend on the picture's bytes alone."""
 
+    batch_windows = 1024
+    batches_in_flight = 1
+
     def forward(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         return np.stack([_probabilities(picture) for picture in pictures])
 

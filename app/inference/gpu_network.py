@@ -29,6 +29,7 @@ class GpuNetwork:
     """Implements ``contracts.Network``. As many threads as there are BATCHES_IN_FLIGHT may call ``forward`` at once."""
 
     batch_windows = BATCH_WINDOWS
+    batches_in_flight = BATCHES_IN_FLIGHT
 
     def __init__(self, state: Mapping[str, Tensor], placement: Placement) -> None:
         torch.backends.cudnn.benchmark = True

@@ -179,7 +179,7 @@ async def test_nobody_is_left_waiting_when_the_loop_is_cancelled():
     batcher = await running(device, batch_windows=1)
     tasks = await queued(batcher, pictures(1), pictures(2))
     await device.reached()
-    batcher._loop_task.cancel()
+    batcher._loops[0].cancel()
     answers = await asyncio.gather(*tasks, return_exceptions=True)
     assert [type(answer) for answer in answers] == [BatcherClosed, BatcherClosed]
     device.gate.set()
