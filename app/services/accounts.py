@@ -1,4 +1,4 @@
-"""People, their sessions, and the keys of programs."""
+"""People and their sessions."""
 
 from __future__ import annotations
 
@@ -7,20 +7,18 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import delete, func, select, update
+from sqlalchemy import delete, select
 
-from app.db.models import ApiKey, Session, SignInAttempt, SignInLink, User
+from app.db.models import Session, SignInAttempt, SignInLink, User
 from app.db.uow import UnitOfWork
 from app.domain.ids import utc_now
 from app.domain.permissions import Principal, Role, highest_role
-from app.domain.tokens import hash_token, new_api_key, new_token, shown_prefix
-from app.errors import ApiKeyNameTaken, ApiKeyNotFound, SignInRefused
+from app.domain.tokens import hash_token, new_token
+from app.errors import SignInRefused
 
 LOCAL_ISSUER = "local"
 LINK_LIFETIME = timedelta(hours=1)
 ATTEMPT_LIFETIME = timedelta(minutes=15)
-# Writing the time of last use at every request would turn each read into a write.
-_LAST_USE_PRECISION = timedelta(minutes=1)
 
 
 # --- people
@@ -59,7 +57,7 @@ async def _save_user(uow: UnitOfWork, identity: Identity) -> User:
     if user is None:
         user = User(issuer=identity.issuer, subject=identity.subject)
         uow.session.add(user)
-    user.name, user.email, user.role = identity.name[:255], identity.email, identity.role
+    user.name, user.email, user.role = identity.name[:255], identity.email, user.given_role or identity.role
     user.last_sign_in_at = utc_now()
     await uow.session.flush()  # a new user needs an id for the session that follows
     return user
@@ -184,42 +182,22 @@ async def take_sign_in(uow: UnitOfWork, token: str) -> PendingSignIn:
     return PendingSignIn(attempt.state, attempt.nonce, attempt.code_verifier, attempt.next_path)
 
 
-# --- API keys
+# --- bearer tokens of the identity provider
 
 
-async def create_api_key(uow: UnitOfWork, *, name: str, role: Role) -> str:
-    """A new key, shown this once; only its hash is kept.
-
-    Raises:
-        ApiKeyNameTaken: a key of that name exists.
-    """
-    if (await uow.session.scalars(select(ApiKey.id).where(ApiKey.name == name))).one_or_none() is not None:
-        raise ApiKeyNameTaken(name=name)
-    key = new_api_key()
-    uow.session.add(ApiKey(name=name, prefix=shown_prefix(key), key_hash=hash_token(key), role=role))
-    return key
+async def principal_of_identity(uow: UnitOfWork, identity: Identity) -> Principal | None:
+    """Who that is, if nothing about them has changed; None: ``welcome`` them."""
+    query = select(User).where(User.issuer == identity.issuer, User.subject == identity.subject)
+    user = (await uow.session.scalars(query)).one_or_none()
+    if user is None or (user.name, user.role) != (identity.name[:255], identity.role):
+        return None
+    return Principal(user.name, user.role, user_id=user.id)
 
 
-async def revoke_api_key(uow: UnitOfWork, name: str) -> None:
-    statement = update(ApiKey).where(ApiKey.name == name, ApiKey.revoked_at.is_(None)).values(revoked_at=utc_now())
-    if (await uow.session.scalars(statement.returning(ApiKey.id))).one_or_none() is None:
-        raise ApiKeyNotFound(name=name)
-
-
-async def list_api_keys(uow: UnitOfWork) -> list[ApiKey]:
-    return list((await uow.session.scalars(select(ApiKey).order_by(ApiKey.name))).all())
-
-
-async def principal_of_api_key(uow: UnitOfWork, key: str) -> Principal | None:
-    query = select(ApiKey).where(ApiKey.key_hash == hash_token(key), ApiKey.revoked_at.is_(None))
-    found = (await uow.session.scalars(query)).one_or_none()
-    return Principal(found.name, found.role, api_key_id=found.id) if found else None
-
-
-async def note_api_key_use(uow: UnitOfWork, api_key_id: uuid.UUID) -> None:
-    now = utc_now()
-    stale = func.coalesce(ApiKey.last_used_at, ApiKey.created_at) < now - _LAST_USE_PRECISION
-    await uow.session.execute(update(ApiKey).where(ApiKey.id == api_key_id, stale).values(last_used_at=now))
+async def welcome(uow: UnitOfWork, identity: Identity) -> Principal:
+    """Write down who that is, as at a sign-in, but open no session."""
+    user = await _save_user(uow, identity)
+    return Principal(user.name, user.role, user_id=user.id)
 
 
 async def forget_expired(uow: UnitOfWork) -> None:

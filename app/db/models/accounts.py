@@ -15,7 +15,10 @@ from app.domain.tokens import new_webhook_secret
 
 
 class User(Base):
-    """A person, known by issuer and subject; in local mode the one person on this machine."""
+    """A person, known by issuer and subject; in local mode the one person on this machine.
+
+    ``given_role`` is what an admin has decided; while it is set, what the identity provider says does not count.
+    """
 
     __tablename__ = "users"
     __table_args__ = (Index("uq_users_issuer_subject", "issuer", "subject", unique=True),)
@@ -26,6 +29,7 @@ class User(Base):
     name: Mapped[str] = mapped_column(String(255))
     email: Mapped[str | None] = mapped_column(String(320))
     role: Mapped[Role]
+    given_role: Mapped[Role | None]
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     last_sign_in_at: Mapped[datetime | None]
 

@@ -15,6 +15,7 @@ from app.domain.genres import Tier
 from app.domain.ids import new_id, utc_now
 from app.domain.jobs import AnalysisScope, JobKind, JobState
 from app.domain.media import NAME_LIMIT, Container
+from app.domain.search import SORT_NAME_LENGTH
 
 
 class Asset(Base):
@@ -24,6 +25,7 @@ class Asset(Base):
     """
 
     __tablename__ = "assets"
+    __table_args__ = (Index("ix_assets_sort_name", "sort_name", "id"),)
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     sha256: Mapped[str | None] = mapped_column(String(64), index=True)
@@ -36,6 +38,7 @@ class Asset(Base):
     channels: Mapped[int | None]
     title: Mapped[str | None] = mapped_column(String(255))
     artist: Mapped[str | None] = mapped_column(String(255))
+    sort_name: Mapped[str] = mapped_column(String(SORT_NAME_LENGTH), default="")
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
@@ -51,6 +54,15 @@ class Job(Base):
     __table_args__ = (
         Index("ix_jobs_state_lease", "state", "lease_until"),
         Index("ix_jobs_batch_state", "batch_id", "state"),
+        # For the library: everything that it is limited by, so that a walk through it does not touch the wide rows.
+        Index(
+            "ix_jobs_library",
+            "id",
+            *("state", "genre", "label", "tier", "batch_id", "user_id", "api_key_id", "asset_id", "probability"),
+        ),
+        Index("ix_jobs_genre_label", "genre", "label", "id"),
+        Index("ix_jobs_probability", "probability", "id"),
+        Index("ix_jobs_finished_at", "finished_at", "state"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -74,9 +86,9 @@ class Job(Base):
     model_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("models.id", ondelete="SET NULL"), index=True)
     deduplicated: Mapped[bool] = mapped_column(default=False)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
-    genre: Mapped[str | None] = mapped_column(String(64), index=True)
+    genre: Mapped[str | None] = mapped_column(String(64))
     probability: Mapped[float | None]
-    tier: Mapped[Tier | None]
+    tier: Mapped[Tier | None] = mapped_column(index=True)
     label: Mapped[str | None] = mapped_column(String(64), index=True)
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     asset: Mapped[Asset] = relationship(lazy="joined", innerjoin=True)
