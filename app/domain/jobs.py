@@ -51,6 +51,8 @@ class ReviewReason(enum.StrEnum):
 
     LOW_PROBABILITY = "low_probability"
     NOT_AUDIBLE = "not_audible"
+    SPOT_CHECK = "spot_check"
+    REQUESTED = "requested"
 
 
 class EventType(enum.StrEnum):
@@ -60,6 +62,7 @@ class EventType(enum.StrEnum):
     JOB_CANCELLED = "job.cancelled"
     BATCH_DONE = "batch.done"
     REVIEW_DECIDED = "review.decided"
+    WEBHOOK_TEST = "webhook.test"
 
 
 def review_reason(probability: float, *, audible: bool, threshold: float) -> ReviewReason | None:

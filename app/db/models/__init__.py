@@ -4,12 +4,13 @@ from app.db.models.accounts import ApiKey, Session, SignInAttempt, SignInLink, U
 from app.db.models.administration import AuditEntry, Preference, SavedView
 from app.db.models.base import Base, UtcDateTime
 from app.db.models.batches import Batch
-from app.db.models.events import Event
+from app.db.models.events import Event, EventCounter
 from app.db.models.guide import GenreExample
 from app.db.models.jobs import Asset, Job
 from app.db.models.programs import DirectUpload, IdempotentAnswer, Source
 from app.db.models.reviews import Review, ReviewDecision, ReviewSkip
 from app.db.models.search import SearchTerm
+from app.db.models.webhooks import JobCallback, WebhookAttempt, WebhookDelivery, WebhookEndpoint
 from app.db.models.workers import Model, ModelActivation, ShadowScore, Worker
 
 __all__ = [
@@ -20,9 +21,11 @@ __all__ = [
     "Batch",
     "DirectUpload",
     "Event",
+    "EventCounter",
     "GenreExample",
     "IdempotentAnswer",
     "Job",
+    "JobCallback",
     "Model",
     "ModelActivation",
     "Preference",
@@ -38,5 +41,8 @@ __all__ = [
     "Source",
     "User",
     "UtcDateTime",
+    "WebhookAttempt",
+    "WebhookDelivery",
+    "WebhookEndpoint",
     "Worker",
 ]

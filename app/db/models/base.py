@@ -13,6 +13,8 @@ from app.domain.genres import Tier
 from app.domain.jobs import AnalysisScope, EventType, JobKind, JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.permissions import Role
+from app.domain.reviews import ReviewState
+from app.domain.webhooks import DeliveryState, DisabledReason
 from app.domain.workers import WorkerState
 
 
@@ -64,8 +66,11 @@ class Base(DeclarativeBase):
         JobKind: _enum(JobKind),
         Tier: _enum(Tier),
         ReviewReason: _enum(ReviewReason),
+        ReviewState: _enum(ReviewState),
         EventType: _enum(EventType),
         Container: _enum(Container),
         Role: _enum(Role),
         WorkerState: _enum(WorkerState),
+        DeliveryState: _enum(DeliveryState),
+        DisabledReason: _enum(DisabledReason),
     }
