@@ -34,7 +34,7 @@ def decode_file(path: str) -> Clip:
         AnalysisFailed: damaged, empty, shorter than 0.5 s, longer than 24 h, or of a shape we don't support.
     """
     recording = read_recording(path)
-    _check_length(recording)
+    check_length(_decoded_s(recording), recording.duration_s)
     samples = resample(mix_to_mono(recording.samples), recording.sample_rate_hz)
     return Clip(
         samples=samples,
@@ -59,11 +59,11 @@ def _duration_s(recording: Recording) -> float:
     return max(decoded_s, recording.duration_s or 0.0)
 
 
-def _check_length(recording: Recording) -> None:
-    decoded_s = _decoded_s(recording)
+def check_length(decoded_s: float, header_s: float | None) -> None:
+    """Raises AnalysisFailed if too little could be decoded."""
     if decoded_s >= MINIMUM_S:
         return
-    if (recording.duration_s or 0.0) >= MINIMUM_S:  # there was more once
+    if (header_s or 0.0) >= MINIMUM_S:  # there was more once
         raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
     if decoded_s == 0:
         raise AnalysisFailed(FailureCode.AUDIO_EMPTY)

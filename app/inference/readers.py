@@ -1,9 +1,12 @@
-"""Read the first seconds of an audio file with libsndfile, or with FFmpeg's libraries what libsndfile can't read."""
+"""Read the first seconds of an audio file with libsndfile, or with FFmpeg's libraries what libsndfile can't read.
+
+Whole recordings are read with FFmpeg's libraries alone: they take every container and pass over damage in the middle.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -46,6 +49,8 @@ _SAMPLE_FORMATS: dict[str, tuple[DTypeLike, int, float | None]] = {
 
 
 Packets: TypeAlias = "Iterator[av.Packet[av.AudioStream]]"  # generic for type checkers only
+# A stretch of samples, float32, (samples, channels), full scale 1, and its rate in Hz.
+Block: TypeAlias = tuple[NDArray[np.float32], int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +67,23 @@ class Recording:
     artist: str
 
 
+@dataclass(frozen=True, slots=True)
+class OpenRecording:
+    """A recording to be read from its beginning to its end. All ``blocks`` have the same rate and number of channels."""
+
+    duration_s: float | None
+    title: str
+    artist: str
+    blocks: Iterator[Block]
+
+
 def read_recording(path: str) -> Recording:
     """Read the first 30 s.
 
     Raises:
         AnalysisFailed: damaged, or longer, wider or faster than we support.
     """
-    with open(path, "rb") as file:  # noqa: PTH123  a path below /proc/self/fd is not one to resolve
-        head = file.read(SNIFF_BYTES)
-    container = sniff_container(head)
-    if container is None:
-        raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
+    container, head = _sniff(path)
     if container in _FFMPEG_ONLY or _OPUS_MAGIC in head[:_OPUS_HEAD_BYTES]:
         return _read_with_ffmpeg(path, container)
     try:
@@ -80,6 +91,30 @@ def read_recording(path: str) -> Recording:
     except soundfile.LibsndfileError:
         return _read_with_ffmpeg(path, container)
     return recording if _is_complete(recording) else _read_around_damage(path, container, recording)
+
+
+@contextmanager
+def open_recording(path: str) -> Iterator[OpenRecording]:
+    """Read all of a recording, block by block.
+
+    Raises:
+        AnalysisFailed: damaged, or longer, wider or faster than we support; also while the blocks are read.
+    """
+    container, _ = _sniff(path)
+    with _opened(path, container) as file:
+        stream = _audio_stream(file)
+        duration_s = _header_duration_s(file, stream)
+        title, artist = _tags(file, stream)
+        yield OpenRecording(duration_s, title, artist, _blocks(file.demux(stream), duration_s))
+
+
+def _sniff(path: str) -> tuple[Container, bytes]:
+    with open(path, "rb") as file:  # noqa: PTH123  a path below /proc/self/fd is not one to resolve
+        head = file.read(SNIFF_BYTES)
+    container = sniff_container(head)
+    if container is None:
+        raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
+    return container, head
 
 
 def _is_complete(recording: Recording) -> bool:
@@ -122,27 +157,43 @@ def _read_with_libsndfile(path: str) -> Recording:
     return Recording(samples, rate_hz, duration_s, title, artist)
 
 
-def _read_with_ffmpeg(path: str, container: Container) -> Recording:
+@contextmanager
+def _opened(path: str, container: Container) -> Iterator[av.container.InputContainer]:
     try:
         with av.open(path, format=_DEMUXERS[container], options=_OPTIONS, metadata_errors="replace") as file:
-            return _read_stream(file)
+            yield file
     except av.FFmpegError as error:
         raise AnalysisFailed(FailureCode.AUDIO_CORRUPT) from error
 
 
-def _read_stream(file: av.container.InputContainer) -> Recording:
+def _read_with_ffmpeg(path: str, container: Container) -> Recording:
+    with _opened(path, container) as file:
+        return _read_stream(file)
+
+
+def _audio_stream(file: av.container.InputContainer) -> av.AudioStream:
     if not file.streams.audio:
         raise AnalysisFailed(FailureCode.AUDIO_EMPTY)
     stream = file.streams.audio[0]
     stream.codec_context.thread_count = 1
+    return stream
+
+
+def _read_stream(file: av.container.InputContainer) -> Recording:
+    stream = _audio_stream(file)
     packets = file.demux(stream)
     duration_s = _header_duration_s(file, stream)
     samples, rate_hz = _decode(packets, stream, duration_s)
     if duration_s is None:
         duration_s = _remaining_duration_s(packets)
         _check(rate_hz, samples.shape[1], duration_s)
+    return Recording(samples, rate_hz, duration_s, *_tags(file, stream))
+
+
+def _tags(file: av.container.InputContainer, stream: av.AudioStream) -> tuple[str, str]:
+    """Title and artist."""
     tags = {**_lower_keys(file.metadata), **_lower_keys(stream.metadata)}
-    return Recording(samples, rate_hz, duration_s, tags.get("title", ""), tags.get("artist", ""))
+    return tags.get("title", ""), tags.get("artist", "")
 
 
 def _header_duration_s(file: av.container.InputContainer, stream: av.AudioStream) -> float | None:
@@ -165,22 +216,31 @@ def _remaining_duration_s(packets: Packets) -> float | None:
 
 
 def _decode(packets: Packets, stream: av.AudioStream, duration_s: float | None) -> tuple[NDArray[np.float32], int]:
-    """The first 30 s, (samples, channels), and their rate. What follows a change of rate or channels is left out."""
+    """The first 30 s, (samples, channels), and their rate."""
     blocks: list[NDArray[np.float32]] = []
     rate_hz = stream.codec_context.sample_rate or MINIMUM_HZ  # of nothing, if nothing comes: anything but 0
-    wanted, got = 1, 0
-    for frame in _frames(packets):
-        block = _samples(frame)
-        if not blocks:
-            rate_hz, wanted = frame.sample_rate, int(ANALYSED_SECONDS * frame.sample_rate)
-            _check(rate_hz, block.shape[1], duration_s)
-        elif frame.sample_rate != rate_hz or block.shape[1] != blocks[0].shape[1]:
-            break
+    got = 0
+    for block, rate_hz in _blocks(packets, duration_s):
         blocks.append(block)
         got += len(block)
-        if got >= wanted:
+        if got >= int(ANALYSED_SECONDS * rate_hz):
             break
-    return np.concatenate(blocks)[:wanted] if blocks else np.zeros((0, 1), np.float32), rate_hz
+    samples = np.concatenate(blocks) if blocks else np.zeros((0, 1), np.float32)
+    return samples[: int(ANALYSED_SECONDS * rate_hz)], rate_hz
+
+
+def _blocks(packets: Packets, duration_s: float | None) -> Iterator[Block]:
+    """What can be decoded, frame by frame. What follows a change of rate or channels is left out."""
+    first: tuple[int, int] | None = None
+    for frame in _frames(packets):
+        block = _samples(frame)
+        shape = (frame.sample_rate, block.shape[1])
+        if first is None:
+            _check(*shape, duration_s)
+            first = shape
+        elif shape != first:
+            return
+        yield block, frame.sample_rate
 
 
 def _frames(packets: Packets) -> Iterator[av.AudioFrame]:
