@@ -251,6 +251,12 @@ class GenreNotFound(NotFound):
     detail = N_("There is no genre called “{genre}”.")
 
 
+class ResultNotReady(Conflict):
+    code = "result_not_ready"
+    title = N_("No result yet")
+    detail = N_("The result is there once the job is done.")
+
+
 class BatchNotFound(NotFound):
     code = "batch_not_found"
     title = N_("No such batch")

@@ -152,17 +152,14 @@ async def list_batches(
     return BatchPage(items=items, next_cursor=str(items[-1].id) if len(batches) > limit else None)
 
 
-def may_change(principal: Principal, batch: Batch) -> bool:
+async def may_change(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> bool:
     """Its owner and admins add to it, close, cancel and retry it."""
-    own = (batch.user_id is not None and batch.user_id == principal.user_id) or (
-        batch.api_key_id is not None and batch.api_key_id == principal.api_key_id
-    )
-    return own or principal.may(Permission.JOBS_DELETE_ANY)
+    return principal.may(Permission.JOBS_DELETE_ANY) or await repository.is_own(uow.session, principal, batch_id)
 
 
 async def _own(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> Batch:
     batch = await _find(uow, principal, batch_id)
-    if not may_change(principal, batch):
+    if not await may_change(uow, principal, batch_id):
         raise Forbidden
     return batch
 

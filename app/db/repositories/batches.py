@@ -20,6 +20,7 @@ from app.db.repositories.jobs import owned_by
 from app.domain.genres import Tier
 from app.domain.jobs import CANCELLABLE_STATES, JobState
 from app.domain.permissions import Permission, Principal
+from app.domain.reviews import WAITING_STATES
 
 
 def _visible(principal: Principal) -> ColumnElement[bool]:
@@ -28,13 +29,9 @@ def _visible(principal: Principal) -> ColumnElement[bool]:
     return or_(Batch.private.is_(False), owned_by(principal))
 
 
-async def get_visible(
-    session: AsyncSession, principal: Principal, batch_id: uuid.UUID, *, lock: bool = False
-) -> Batch | None:
-    query = select(Batch).where(Batch.id == batch_id, _visible(principal))
-    if lock:
-        query = query.with_for_update(key_share=True)
-    return (await session.scalars(query.execution_options(populate_existing=True))).one_or_none()
+async def get_visible(session: AsyncSession, principal: Principal, batch_id: uuid.UUID) -> Batch | None:
+    query = select(Batch).where(Batch.id == batch_id, _visible(principal)).execution_options(populate_existing=True)
+    return (await session.scalars(query)).one_or_none()
 
 
 async def find(session: AsyncSession, principal: Principal, *, before: uuid.UUID | None, limit: int) -> Sequence[Batch]:
@@ -43,6 +40,10 @@ async def find(session: AsyncSession, principal: Principal, *, before: uuid.UUID
     if before is not None:
         query = query.where(Batch.id < before)
     return (await session.scalars(query)).all()
+
+
+async def is_own(session: AsyncSession, principal: Principal, batch_id: uuid.UUID) -> bool:
+    return bool(await session.scalar(select(exists().where(Batch.id == batch_id, owned_by(principal)))))
 
 
 # --- its end
@@ -156,4 +157,4 @@ async def count_failures(session: AsyncSession, batch_id: uuid.UUID) -> Sequence
 
 async def count_reviews(session: AsyncSession, batch_id: uuid.UUID) -> int:
     query = select(func.count()).select_from(Review).join(Job, Job.id == Review.job_id).where(Job.batch_id == batch_id)
-    return await session.scalar(query) or 0
+    return await session.scalar(query.where(Review.state.in_(WAITING_STATES))) or 0

@@ -28,14 +28,16 @@ class JobFilter:
     text: str | None = None
     needs_review: bool | None = None
     batch_id: uuid.UUID | None = None
+    job_ids: frozenset[uuid.UUID] | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
 
 
 def owned_by(principal: Principal) -> ColumnElement[bool]:
-    """Batches of this person or program."""
+    """Batches of this program, or of this person and the keys they have given."""
     if principal.user_id is not None:
-        return Batch.user_id == principal.user_id
+        keys = select(ApiKey.id).where(ApiKey.user_id == principal.user_id)
+        return or_(Batch.user_id == principal.user_id, Batch.api_key_id.in_(keys))
     return Batch.api_key_id == principal.api_key_id if principal.api_key_id is not None else false()
 
 
@@ -67,6 +69,8 @@ def matching(principal: Principal, wanted: JobFilter) -> Select[Job]:
     if wanted.needs_review is not None:
         waiting = Job.review.has(Review.state.in_(WAITING_STATES))
         query = query.where(waiting if wanted.needs_review else ~waiting)
+    if wanted.job_ids is not None:
+        query = query.where(Job.id.in_(wanted.job_ids))
     if wanted.created_after is not None:
         query = query.where(Job.created_at >= wanted.created_after)
     if wanted.created_before is not None:
