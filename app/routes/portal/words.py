@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.domain.batches import BatchState
 from app.domain.failures import WORDS, FailureCode
 from app.domain.genres import BY_ID, LEVEL_NAMES, Tier
 from app.domain.guide import DESCRIPTIONS, USES, Description, Purpose, Use
@@ -18,6 +19,12 @@ STATES: dict[JobState, str] = {
     JobState.DONE: N_("Done"),
     JobState.FAILED: N_("Failed"),
     JobState.CANCELLED: N_("Cancelled"),
+}
+
+BATCH_STATES: dict[BatchState, str] = {
+    BatchState.OPEN: N_("Receiving recordings"),
+    BatchState.RUNNING: N_("Analysing"),
+    BatchState.DONE: N_("Done"),
 }
 
 TIERS: dict[Tier, str] = {Tier.HIGH: N_("High"), Tier.MEDIUM: N_("Medium"), Tier.LOW: N_("Low")}
@@ -37,6 +44,8 @@ REVIEWS: dict[ReviewReason, str] = {
     ReviewReason.NOT_AUDIBLE: N_(
         "No audible signal: the recording is silent or nearly so, so the genre means nothing."
     ),
+    ReviewReason.SPOT_CHECK: N_("A random sample: the model is sure, a person checks whether it is right to be."),
+    ReviewReason.REQUESTED: N_("Somebody has asked for a person's decision."),
 }
 
 ROLES: dict[Role, str] = {
@@ -79,6 +88,11 @@ def is_genre(class_id: str) -> bool:
 def genre_name(genre_id: str) -> str:
     """Message id of a genre or coarser class; an id of an older model stands for itself."""
     return BY_ID[genre_id].name if genre_id in BY_ID else LEVEL_NAMES.get(genre_id, genre_id)
+
+
+def failure_title(code: str) -> str:
+    """Message id of the name of a kind of failure."""
+    return WORDS[FailureCode(code)].title
 
 
 def failure_words(reader: Reader, failure: FailureOut) -> tuple[str, str]:
