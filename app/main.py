@@ -15,6 +15,7 @@ from litestar.types import ASGIApp
 
 from app.integrations.oidc import Provider
 from app.integrations.progress import Progress
+from app.integrations.rate_limits import RateLimits
 from app.logs import configure_logging
 from app.resources import open_resources
 from app.routes.api import api_router
@@ -54,6 +55,9 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
         time_zone=settings.time_zone,
         static_dir=STATIC_DIR,
         static_version=static_version,
+        oidc_audience=settings.oidc_audience,
+        rate_limits=settings.rate_limits,
+        api_keys_per_user=settings.api_keys_per_user,
     )
 
 
@@ -76,6 +80,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
     async def lifespan(app: Litestar) -> AsyncIterator[None]:
         async with open_resources(settings) as resources:
             progress = Progress(resources.redis_url)
+            rate_limits = RateLimits(resources.redis_url)
             app.state.parts = WebParts(
                 config=web_config(settings, static_version),
                 store=resources.store,
@@ -83,6 +88,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 progress=progress,
                 preferences=LivePreferences(settings.preferences),
                 provider=identity_provider(settings),
+                rate_limits=rate_limits,
                 check_redis=resources.outside.check,
             )
             await progress.start()
@@ -90,6 +96,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 yield
             finally:
                 await progress.close()
+                await rate_limits.close()
 
     return lifespan
 

@@ -89,9 +89,20 @@ class Settings(BaseSettings):
     oidc_default_role: Role | None = Field(
         None, description="Role of people whom the map gives none. Default: they are not let in."
     )
+    oidc_audience: str | None = Field(
+        None,
+        description="Audience of access tokens that programs get from the issuer. Default: only API keys are accepted.",
+    )
     session_hours: float = Field(12, gt=0, le=24 * 30, description="How long a sign-in lasts.")
     secret_key: SecretStr | None = Field(
         None, min_length=32, description="Key that signs CSRF tokens. Default: made once and kept in the data folder."
+    )
+
+    api_keys_per_user: int = Field(10, ge=0, le=1000, description="Valid API keys that one person may have.")
+    rate_limits: Annotated[dict[Role, int], NoDecode] = Field(
+        default_factory=lambda: {Role.VIEWER: 3000, Role.UPLOADER: 6000, Role.REVIEWER: 6000, Role.ADMIN: 6000},
+        description="API requests a minute that one caller of each role may send, as JSON; 0 or none named: no limit. "
+        'Default: {"viewer": 3000, "uploader": 6000, "reviewer": 6000, "admin": 6000}.',
     )
 
     upload_limit_bytes: int = Field(
@@ -153,7 +164,7 @@ class Settings(BaseSettings):
         IntranetHosts.parse(value)
         return value
 
-    @field_validator("oidc_role_map", mode="before")
+    @field_validator("oidc_role_map", "rate_limits", mode="before")
     @classmethod
     def _parse_json(cls, value: object) -> object:
         try:

@@ -6,12 +6,14 @@ Specifications: OpenID Connect Core 1.0, Discovery 1.0, RP-Initiated Logout 1.0,
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import hmac
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import httpx2
 import msgspec
@@ -31,6 +33,9 @@ _METADATA_LIFETIME_S = 3600.0
 _LOGOUT_TOKEN_LIFETIME_S = 300
 _LOGOUT_EVENT = "http://schemas.openid.net/event/backchannel-logout"
 _LOGOUT_TYPES = frozenset({"logout+jwt", "jwt"})
+_ACCESS_TYPES = frozenset({"at+jwt", "jwt"})
+_JWT_DOTS = 2
+_INTROSPECTION_LIFETIME_S = 30.0
 
 
 class OidcRefused(Exception):
@@ -50,6 +55,7 @@ class Metadata(msgspec.Struct, frozen=True):
     jwks_uri: str
     userinfo_endpoint: str | None = None
     end_session_endpoint: str | None = None
+    introspection_endpoint: str | None = None
     authorization_response_iss_parameter_supported: bool = False
     token_endpoint_auth_methods_supported: list[str] = msgspec.field(default_factory=lambda: ["client_secret_basic"])
 
@@ -90,6 +96,10 @@ async def _provider_trouble() -> AsyncIterator[None]:
         raise OidcRefused(repr(error)) from error
 
 
+def _kind(token: jwt.Token) -> str:
+    return str(token.header.get("typ", "JWT")).lower().removeprefix("application/")
+
+
 class Provider:
     """One identity provider. Its metadata and keys are fetched at first use, and again when they are old or don't fit."""
 
@@ -107,6 +117,7 @@ class Provider:
         self._keys: KeySet | None = None
         self._keys_at_s = 0.0
         self._seen_logout_ids: dict[str, float] = {}
+        self._introspections: dict[str, tuple[dict[str, Any], float]] = {}
 
     # --- what the provider publishes
 
@@ -247,6 +258,60 @@ class Provider:
             raise OidcRefused("userinfo is about somebody else")
         return claims
 
+    # --- programs with access tokens
+
+    async def check_access_token(self, raw: str, audience: str) -> dict[str, Any]:
+        """The claims of an access token that was issued for us: by its signature (RFC 9068), else by asking (RFC 7662).
+
+        Raises:
+            OidcRefused, OidcUnreachable
+        """
+        async with _provider_trouble():
+            if raw.count(".") == _JWT_DOTS:
+                return await self._claims_of_jwt(raw, audience)
+            return await self._introspected(raw, audience)
+
+    async def _claims_of_jwt(self, raw: str, audience: str) -> dict[str, Any]:
+        token = await self._decode(raw)
+        claims: dict[str, Any] = token.claims
+        jwt.JWTClaimsRegistry(
+            leeway=_LEEWAY_S,
+            iss={"essential": True, "value": self.issuer},
+            aud={"essential": True, "value": audience},
+            exp={"essential": True},
+            sub={"essential": True},
+        ).validate(claims)
+        # ID tokens and logout tokens carry the same signature.
+        if _kind(token) not in _ACCESS_TYPES or "nonce" in claims or "events" in claims:
+            raise OidcRefused("not an access token")
+        return claims
+
+    async def _introspected(self, raw: str, audience: str) -> dict[str, Any]:
+        """Asked again after a while, so that a token that was revoked is not believed for long."""
+        key, now = hashlib.sha256(raw.encode()).hexdigest(), time.monotonic()
+        self._introspections = {known: entry for known, entry in self._introspections.items() if entry[1] > now}
+        if key not in self._introspections:
+            claims = await self._introspect(raw, audience)
+            self._introspections[key] = (claims, now + _INTROSPECTION_LIFETIME_S)
+        claims, _ = self._introspections[key]
+        if claims.get("exp", time.time() + 1) <= time.time():
+            raise OidcRefused("the access token has expired")
+        return claims
+
+    async def _introspect(self, raw: str, audience: str) -> dict[str, Any]:
+        endpoint = (await self.metadata()).introspection_endpoint
+        if endpoint is None:
+            raise OidcRefused("the access token is no JWT, and the provider has no place to ask about it")
+        credentials = (quote(self._client_id, safe=""), quote(self._client_secret or "", safe=""))
+        async with httpx2.AsyncClient(timeout=_HTTP_TIMEOUT_S, auth=credentials) as client:
+            response = await client.post(endpoint, data={"token": raw, "token_type_hint": "access_token"})
+        claims = msgspec.json.decode(response.raise_for_status().content, type=dict[str, Any])
+        audiences = claims.get("aud")
+        meant_for_us = audience in (audiences if isinstance(audiences, list) else [audiences])
+        if claims.get("active") is not True or not meant_for_us or claims.get("iss", self.issuer) != self.issuer:
+            raise OidcRefused("the provider does not vouch for the access token")
+        return {"sub": claims.get("client_id"), **claims} if claims.get("client_id") else claims
+
     # --- signing out
 
     async def logout_url(self, id_token: str | None, return_to: str) -> str | None:
@@ -280,8 +345,7 @@ class Provider:
                 jti={"essential": True},
             ).validate(token.claims)
         claims: dict[str, Any] = token.claims
-        kind = str(token.header.get("typ", "JWT")).lower().removeprefix("application/")
-        if kind not in _LOGOUT_TYPES or "nonce" in claims or _LOGOUT_EVENT not in claims.get("events", {}):
+        if _kind(token) not in _LOGOUT_TYPES or "nonce" in claims or _LOGOUT_EVENT not in claims.get("events", {}):
             raise OidcRefused("not a logout token")
         if not (claims.get("sub") or claims.get("sid")):
             raise OidcRefused("the logout token names nobody")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import time
-import uuid
 from urllib.parse import urlsplit
 
 from litestar import Request
@@ -14,10 +12,12 @@ from litestar.enums import RequestEncodingType, ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.domain.permissions import Principal
-from app.errors import CsrfFailed, HostRefused, Unauthenticated
+from app.errors import CsrfFailed, HostRefused
+from app.routes.bearer import Bearers
 from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
 from app.routes.guards import UNASKED
+from app.routes.middleware import QUOTA_HEADERS
+from app.routes.quotas import Quotas
 from app.services import accounts
 from app.services.accounts import SignedIn
 
@@ -29,8 +29,6 @@ _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 # A form that carries the token in a field is read whole before its route is; anything larger sends the header.
 _CSRF_FORM_LIMIT_BYTES = 64 * 1024
-# Writing down that a key was used is worth one write in this time, not one for each request.
-_KEY_USE_INTERVAL_S = 60.0
 
 
 # --- the session cookie
@@ -107,13 +105,17 @@ def check_host(request: WebRequest, config: WebConfig) -> None:
 
 
 class Authentication(ASGIMiddleware):
-    """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``."""
+    """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``.
+
+    What the API is asked is counted, and every answer of it tells the caller what is left.
+    """
 
     scopes = (ScopeType.HTTP,)
     exclude_opt_key = UNASKED
 
     def __init__(self) -> None:
-        self._key_noted_at: dict[uuid.UUID, float] = {}
+        self._bearers = Bearers()
+        self._quotas = Quotas()
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         scope["user"] = scope["auth"] = None
@@ -121,31 +123,16 @@ class Authentication(ASGIMiddleware):
         parts = parts_of(request)
         check_host(request, parts.config)
         authorization = request.headers.get("authorization")
-        if request.scope["path"].startswith(API_PREFIX) and authorization is not None:
-            scope["user"] = await self._by_key(parts, authorization)
+        to_api = request.scope["path"].startswith(API_PREFIX)
+        if to_api and authorization is not None:
+            scope["user"] = await self._bearers.principal_of(parts, authorization)
         elif session := await _by_cookie(parts, request):
             scope["user"], scope["auth"] = session.principal, session
             await _check_csrf(request)
+        if to_api and scope["user"] is not None and (quota := await self._quotas.take(parts, scope["user"])):
+            scope["state"][QUOTA_HEADERS] = quota.headers()
+            quota.check()
         await next_app(scope, receive, send)
-
-    async def _by_key(self, parts: WebParts, authorization: str) -> Principal:
-        scheme, _, key = authorization.partition(" ")
-        if scheme.lower() != "bearer":
-            raise Unauthenticated
-        async with parts.store.reading() as uow:
-            principal = await accounts.principal_of_api_key(uow, key.strip())
-        if principal is None:
-            raise Unauthenticated
-        await self._note_use(parts, principal)
-        return principal
-
-    async def _note_use(self, parts: WebParts, principal: Principal) -> None:
-        key_id, now = principal.api_key_id, time.monotonic()
-        if key_id is None or now - self._key_noted_at.get(key_id, -_KEY_USE_INTERVAL_S) < _KEY_USE_INTERVAL_S:
-            return
-        self._key_noted_at[key_id] = now
-        async with parts.store.writing() as uow:
-            await accounts.note_api_key_use(uow, key_id)
 
 
 async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -22,6 +22,7 @@ from app.domain.preferences import Preferences
 from app.errors import Unauthenticated
 from app.integrations.files import Files
 from app.integrations.oidc import Provider
+from app.integrations.rate_limits import RateLimits
 from app.services.accounts import SignedIn
 from app.services.preferences import LivePreferences
 
@@ -60,6 +61,9 @@ class WebConfig:
     time_zone: str
     static_dir: Path
     static_version: str
+    oidc_audience: str | None
+    rate_limits: Mapping[Role, int]
+    api_keys_per_user: int
 
     @property
     def https(self) -> bool:
@@ -76,6 +80,7 @@ class WebParts:
     progress: LiveProgress
     preferences: LivePreferences
     provider: Provider | None
+    rate_limits: RateLimits
     check_redis: Callable[[], Awaitable[None]]
 
 

@@ -19,6 +19,8 @@ from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Rece
 log = structlog.stdlib.get_logger(__name__)
 
 _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
+# In the state of a request: what its caller may still ask for, as headers of the answer.
+QUOTA_HEADERS = "quota_headers"
 _QUIET_PREFIXES = ("/health/", "/static/")
 _DRAIN_LIMIT_BYTES = 64_000_000
 _DRAIN_LIMIT_S = 15.0
@@ -115,6 +117,7 @@ class Envelope:
                 if status >= HTTPStatus.BAD_REQUEST:
                     await body.drain()
                 self._add_headers(MutableScopeHeaders.from_message(message), request_id)
+                message["headers"] = [*message["headers"], *scope["state"].get(QUOTA_HEADERS, ())]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

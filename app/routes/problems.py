@@ -27,6 +27,7 @@ from app.errors import (
     MethodNotAllowed,
     NotFound,
     RequestMalformed,
+    TokenRefused,
     TooLarge,
     TooMany,
     Unauthenticated,
@@ -42,6 +43,7 @@ log = structlog.stdlib.get_logger(__name__)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 SIGN_IN_PATH = "/sign-in"
+_CHALLENGE = 'Bearer realm="earmark"'
 _MACHINE_PREFIXES = ("/api/", "/health/", "/openapi.json", "/static/")
 
 # What database and storage raise when they can't be reached.
@@ -193,11 +195,22 @@ def _wants_page(request: WebRequest) -> bool:
 
 def _headers_for(request: WebRequest, error: EarmarkError, raised: Exception) -> dict[str, str]:
     headers = dict(raised.headers or {}) if isinstance(raised, HTTPException) else {}
-    if isinstance(error, Unauthenticated) and request.scope["path"].startswith("/api/"):
-        headers["WWW-Authenticate"] = 'Bearer realm="earmark"'
+    if request.scope["path"].startswith("/api/") and (challenge := _challenge(error)):
+        headers["WWW-Authenticate"] = challenge
     if isinstance(error, Unavailable):
         headers["Retry-After"] = "5"
+    if isinstance(error, TooMany):
+        headers["Retry-After"] = str(error.params["retry_after_s"])
     return headers
+
+
+def _challenge(error: EarmarkError) -> str | None:
+    """What credentials are needed (RFC 6750): none were sent, they are worthless, or they are not enough."""
+    if isinstance(error, TokenRefused):
+        return f'{_CHALLENGE}, error="invalid_token"'
+    if isinstance(error, Unauthenticated):
+        return _CHALLENGE
+    return f'{_CHALLENGE}, error="insufficient_scope"' if type(error) is Forbidden else None
 
 
 def sign_in_path(request: WebRequest) -> str:

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from app.domain.permissions import Role
 from app.routes.auth import safe_next
 from app.routes.deps import WebParts
-from app.services import accounts
+from app.services import accounts, api_keys
 from app.settings import Settings
 from tests.support.portal import new_app, running
 from tests.support.web import BASE_URL, assert_problem, browser, make_key, program, sign_in_locally
@@ -120,18 +120,18 @@ async def test_wrong_credentials_are_not_saved_by_a_good_cookie(
 ):
     await sign_in_locally(parts, visitor)
     answer = await visitor.get(ME, headers={"authorization": authorization})
-    assert_problem(answer, 401, "unauthenticated")
-    assert answer.headers["www-authenticate"] == 'Bearer realm="earmark"'
+    assert_problem(answer, 401, "token_refused")
+    assert answer.headers["www-authenticate"] == 'Bearer realm="earmark", error="invalid_token"'
 
 
 async def test_a_revoked_key_is_worthless_and_use_is_noted(app: Litestar, parts: WebParts):
     async with program(app, await make_key(parts)) as client:
         await client.get(ME)
         async with parts.store.writing() as uow:
-            [key] = await accounts.list_api_keys(uow)
+            [key] = await api_keys.list_api_keys(uow)
             assert key.created_at
-            await accounts.revoke_api_key(uow, "tester")
-        assert_problem(await client.get(ME), 401, "unauthenticated")
+            await api_keys.revoke_api_key(uow, "tester")
+        assert_problem(await client.get(ME), 401, "token_refused")
 
 
 @pytest.mark.parametrize("path", ["/", "/jobs", "/jobs?a=b&c=%2F", "/jobs/1#top"])

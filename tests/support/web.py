@@ -14,9 +14,10 @@ from litestar import Litestar
 from sqlalchemy import func, select
 
 from app.db.models import ApiKey, Asset, Job
+from app.domain.api_keys import NewApiKey
 from app.domain.permissions import Role
 from app.routes.deps import WebParts
-from app.services import accounts
+from app.services import accounts, api_keys
 from app.settings import Settings
 from tests.support.portal import new_app, running
 from tests.support.processes import free_port
@@ -48,7 +49,7 @@ def program(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
 
 async def make_key(parts: WebParts, role: Role = Role.UPLOADER, name: str = "tester") -> str:
     async with parts.store.writing() as uow:
-        return await accounts.create_api_key(uow, name=name, role=role)
+        return (await api_keys.create_api_key(uow, NewApiKey(name=name, role=role))).key
 
 
 async def key_id(parts: WebParts, name: str) -> Any:
