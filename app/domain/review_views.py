@@ -70,3 +70,9 @@ class ClaimOut(msgspec.Struct, frozen=True, kw_only=True):
     review: ReviewOut
     lease_id: uuid.UUID
     job: JobOut
+
+
+class NextOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What comes next."""
+
+    item: Annotated[ClaimOut | None, Meta(description="null: nothing waits that the caller could decide on")]

@@ -52,7 +52,8 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     batch_id: Annotated[uuid.UUID | None, Meta(description="The batch that it was submitted in")]
     state: JobState
     progress: Annotated[
-        float | None, Meta(ge=0, le=1, description="How far the analysis of a whole recording has got, from 0 to 1")
+        Annotated[float, Meta(ge=0, le=1)] | None,
+        Meta(description="How far the analysis of a whole recording has got, from 0 to 1"),
     ]
     attempt: Annotated[int, Meta(description="How often a worker has taken the job up")]
     created_at: datetime

@@ -114,6 +114,7 @@ def openapi_config() -> OpenAPIConfig:
         components=Components(security_schemes=schemes),
         tags=[
             Tag("jobs", "Recordings and their analyses"),
+            Tag("reviews", "What waits for a person, and what people decide"),
             Tag("catalogue", "Genres, models, and who is asking"),
         ],
         openapi_router=_NoRoutes("/", route_handlers=[]),
