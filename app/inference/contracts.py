@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +38,20 @@ class Clip:
 
 
 @dataclass(frozen=True, slots=True)
+class Stretch:
+    """A part of a long recording, as a clip; the clip's other facts are those of the whole recording, as far as known.
+
+    ``start_s``: where it begins. ``progress``: how much of the recording is heard with it, from 0 to 1; None where the header
+    does not tell the length. ``last``: the recording ends with it, and its length is known now.
+    """
+
+    clip: Clip
+    start_s: float
+    progress: float | None
+    last: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Windows:
     """The pictures the network sees of one clip.
 
@@ -58,8 +74,20 @@ class Scores:
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What the network says to the windows of one clip."""
+
+    windows: Windows
+    scores: Scores
+    features_ms: float
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
-    """Everything the compute layer has to say about one file, and how long its stages took."""
+    """Everything the compute layer has to say about one file, and how long its stages took.
+
+    ``pictures``: what the network saw, if that is little enough to be kept for a while.
+    """
 
     clip: Clip
     windows: list[Window]
@@ -68,6 +96,7 @@ class Analysis:
     decode_ms: float
     features_ms: float
     forward_ms: float
+    pictures: NDArray[np.uint8] | None = None
 
 
 class Network(Protocol):
@@ -89,11 +118,26 @@ class Network(Protocol):
 
 
 class Decoder(Protocol):
+    @property
+    def at_once(self) -> int:
+        """How many files are decoded at once; more wait."""
+        ...
+
     async def decode(self, content: bytes) -> Clip:
         """Decode, mix to mono and resample the first 30 s in a sandboxed process.
 
         Raises:
             AnalysisFailed: the file can't be decoded; says why.
+        """
+        ...
+
+
+class LongDecoder(Protocol):
+    def open(self, recording_fd: int) -> AbstractAsyncContextManager[AsyncIterator[Stretch]]:
+        """Decode a whole recording stretch by stretch, in a sandboxed process; the last one is marked.
+
+        Raises:
+            AnalysisFailed: the file can't be decoded; says why. Also while the stretches are asked for.
         """
         ...
 

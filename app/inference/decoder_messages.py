@@ -31,6 +31,14 @@ class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
     audible: bool
 
 
+class Continued(Decoded, frozen=True, tag="continued"):
+    """A stretch of a whole recording; see ``contracts.Stretch``."""
+
+    start_s: float
+    progress: float | None
+    last: bool
+
+
 class Refused(msgspec.Struct, frozen=True, tag="refused"):
     """The file's own fault."""
 
@@ -44,6 +52,6 @@ class Broke(msgspec.Struct, frozen=True, tag="broke"):
     reason: str
 
 
-Message = Ready | Decoded | Refused | Broke
+Message = Ready | Decoded | Continued | Refused | Broke
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode

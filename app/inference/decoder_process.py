@@ -28,7 +28,7 @@ from app.inference.audio import decode_file
 _ADDRESS_SPACE_BYTES = 2 * 1024**3
 _OPEN_FILES = 32
 _PR_SET_PDEATHSIG = 1
-_REASON_LIMIT = 2_000
+REASON_LIMIT = 2_000
 
 
 def die_with_parent(parent_id: int) -> None:
@@ -66,7 +66,7 @@ def answer(content_path: str, memory: NDArray[np.float32]) -> messages.Message:
     except AnalysisFailed as error:
         return messages.Refused(error.failure.code, error.failure.params)
     except Exception:  # noqa: BLE001  the worker is told and logs it
-        return messages.Broke(traceback.format_exc()[-_REASON_LIMIT:])
+        return messages.Broke(traceback.format_exc()[-REASON_LIMIT:])
     memory[: len(clip.samples)] = clip.samples
     return messages.Decoded(
         sample_count=len(clip.samples),

@@ -12,12 +12,10 @@ import math
 import mmap
 import os
 
-import numpy as np
-
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip
-from app.inference.sandbox import ProcessDied, Sandbox
+from app.inference.sandbox import ProcessDied, Sandbox, clip_of
 
 _MODULE = "app.inference.decoder_process"
 
@@ -62,17 +60,8 @@ class _Process:
         while written < len(content):
             written += os.pwrite(self._content_fd, memoryview(content)[written:], written)
 
-    def clip(self, decoded: messages.Decoded) -> Clip:
-        """The answer with its samples, copied out of the shared memory."""
-        return Clip(
-            samples=np.frombuffer(self._samples, np.float32, decoded.sample_count).copy(),
-            duration_s=decoded.duration_s,
-            sample_rate_hz=decoded.sample_rate_hz,
-            channels=decoded.channels,
-            title=decoded.title,
-            artist=decoded.artist,
-            audible=decoded.audible,
-        )
+    def clip(self, reply: messages.Message) -> Clip:
+        return clip_of(reply, self._samples)
 
     def kill(self) -> None:
         self._sandbox.kill()
@@ -121,6 +110,10 @@ class SandboxedDecoder:
             raise RuntimeError("The decoder processes do not start") from error
 
     @property
+    def at_once(self) -> int:
+        return self._count
+
+    @property
     def process_ids(self) -> list[int]:
         return [process.pid for process in self._processes]
 
@@ -138,7 +131,7 @@ class SandboxedDecoder:
         try:
             reply = await self._exchange(process, content)
             usable = True
-            return _clip(process, reply)
+            return process.clip(reply)
         finally:
             try:
                 if not usable and not self._closed:
@@ -169,15 +162,3 @@ class SandboxedDecoder:
         for _ in self._processes:
             (await self._idle.get()).release()
         self._processes.clear()
-
-
-def _clip(process: _Process, reply: messages.Message) -> Clip:
-    match reply:
-        case messages.Decoded():
-            return process.clip(reply)
-        case messages.Refused(code, params):
-            raise AnalysisFailed(code, **params)
-        case messages.Broke(reason):
-            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied(reason)
-        case messages.Ready():
-            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied("it answered out of turn")

@@ -1,21 +1,45 @@
-"""The engine: from the bytes of a file to its genre probabilities."""
+"""The engine: from a file to its genre probabilities."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import aclosing
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
-from app.domain.results import Window
 from app.inference.batching import BatcherState, MicroBatcher
-from app.inference.contracts import Analysis, Clip, Decoder, Featurizer, Network, Scores, Windows
+from app.inference.contracts import (
+    Analysis,
+    Clip,
+    Decoder,
+    Featurizer,
+    Heard,
+    LongDecoder,
+    Network,
+    Scores,
+    Stretch,
+    Windows,
+)
+from app.inference.lanes import Slots
+from app.inference.whole import WholeRecording, judged
+
+# Told after each stretch of a long recording how far it has got, from 0 to 1 or None if that can't be known.
+Report = Callable[[float | None], Awaitable[None]]
 
 
 class Engine:
-    """Decoder, featurizer and network, working on many files at once. An async context manager; the decoder is the caller's."""
+    """Decoder, featurizer and network, working on many files at once. An async context manager; the decoders are the caller's.
+
+    Args:
+        batch_windows: most windows in one forward pass.
+        feature_threads: how many clips are transformed at once.
+        long_decoder: for whole recordings, if there shall be any.
+    """
 
     def __init__(
         self,
@@ -25,11 +49,15 @@ class Engine:
         *,
         batch_windows: int,
         feature_threads: int,
+        long_decoder: LongDecoder | None = None,
     ) -> None:
         self._decoder = decoder
+        self._long_decoder = long_decoder
         self._featurizer = featurizer
         self._batcher = MicroBatcher(network, batch_windows=batch_windows)
         self._threads = ThreadPoolExecutor(feature_threads, thread_name_prefix="features")
+        self._decoding = Slots(decoder.at_once)
+        self._featurizing = Slots(feature_threads)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -50,35 +78,83 @@ class Engine:
     def state(self) -> BatcherState:
         return self._batcher.state
 
-    async def analyse(self, content: bytes) -> Analysis:
-        """Decode the beginning of a file and classify it.
+    async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:
+        """Decode the beginning of a file and classify it. What is ``urgent`` passes what is not, at every stage.
 
         Raises:
             AnalysisFailed: the file can't be decoded.
             BatcherClosed: the engine is stopping.
         """
-        started = time.perf_counter()
-        clip = await self._decoder.decode(content)
-        decode_ms = 1_000 * (time.perf_counter() - started)
-        self._batcher.ensure_open()  # the threads end after it
-        windows, features_ms = await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip)
-        scores = await self._batcher.score(windows.pictures)
+        async with self._decoding.one(urgent=urgent):
+            started = time.perf_counter()
+            clip = await self._decoder.decode(content)
+            decode_ms = 1_000 * (time.perf_counter() - started)
+        heard = await self._hear(clip, urgent=urgent)
+        windows = heard.windows
         return Analysis(
             clip=clip,
-            windows=_judged(windows, scores),
+            windows=judged(windows.spans_s, heard.scores.probabilities),
             analysed_seconds=windows.analysed_seconds,
             spectrogram_png=windows.spectrogram_png,
             decode_ms=decode_ms,
-            features_ms=features_ms,
-            forward_ms=scores.forward_ms,
+            features_ms=heard.features_ms,
+            forward_ms=heard.scores.forward_ms,
+            pictures=windows.pictures,
         )
+
+    async def analyse_whole(self, recording_fd: int, report: Report) -> Analysis:
+        """Decode all of a file and classify it, a stretch of 30 s at a time; nothing in it is urgent.
+
+        Raises:
+            AnalysisFailed: the file can't be decoded.
+            BatcherClosed: the engine is stopping.
+        """
+        if self._long_decoder is None:
+            raise RuntimeError("this engine was given no decoder for whole recordings")
+        whole = WholeRecording()
+        async with (
+            self._long_decoder.open(recording_fd) as stretches,
+            aclosing(self._one_ahead(stretches)) as ahead,
+        ):
+            async for stretch, decode_ms in ahead:
+                whole.add(stretch, await self._hear(stretch.clip, urgent=False), decode_ms)
+                await report(stretch.progress)
+        return whole.analysis()
+
+    async def score(self, pictures: NDArray[np.uint8]) -> Scores:
+        """Probabilities of windows that somebody has drawn already."""
+        return await self._batcher.score(pictures, urgent=False)
+
+    async def _one_ahead(self, stretches: AsyncIterator[Stretch]) -> AsyncGenerator[tuple[Stretch, float]]:
+        """Each stretch and its decoding time in ms; while one is worked on, the next is decoded."""
+        decoding = asyncio.create_task(self._next(stretches))
+        try:
+            last = False
+            while not last:
+                stretch, decode_ms = await decoding
+                last = stretch.last
+                if not last:
+                    decoding = asyncio.create_task(self._next(stretches))
+                yield stretch, decode_ms
+        finally:
+            decoding.cancel()
+            await asyncio.gather(decoding, return_exceptions=True)
+
+    async def _next(self, stretches: AsyncIterator[Stretch]) -> tuple[Stretch, float]:
+        async with self._decoding.one(urgent=False):
+            started = time.perf_counter()
+            stretch = await anext(stretches)
+            return stretch, 1_000 * (time.perf_counter() - started)
+
+    async def _hear(self, clip: Clip, *, urgent: bool) -> Heard:
+        """Draw a clip's windows and classify them."""
+        self._batcher.ensure_open()  # the threads end after it
+        async with self._featurizing.one(urgent=urgent):
+            loop = asyncio.get_running_loop()
+            windows, features_ms = await loop.run_in_executor(self._threads, self._features, clip)
+        return Heard(windows, await self._batcher.score(windows.pictures, urgent=urgent), features_ms)
 
     def _features(self, clip: Clip) -> tuple[Windows, float]:
         started = time.perf_counter()
         windows = self._featurizer.windows(clip)
         return windows, 1_000 * (time.perf_counter() - started)
-
-
-def _judged(windows: Windows, scores: Scores) -> list[Window]:
-    rows = np.clip(scores.probabilities, 0, 1).tolist()
-    return [Window(start_s, end_s, row) for (start_s, end_s), row in zip(windows.spans_s, rows, strict=True)]

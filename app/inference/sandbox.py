@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import mmap
 import os
 import socket
 import subprocess
@@ -11,9 +12,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
+import numpy as np
 
 import app
+from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference import decoder_messages as messages
+from app.inference.contracts import Clip
 
 _START_TIMEOUT_S = 60
 # None of our secrets; and a process that keeps the memory of one file for the next saves an eighth of its time.
@@ -27,6 +31,31 @@ ENVIRONMENT = {
 
 class ProcessDied(Exception):
     """The process ended instead of answering; says how."""
+
+
+def clip_of(reply: messages.Message, samples: mmap.mmap) -> Clip:
+    """The clip that a decoder process answered with, its samples copied out of the shared memory.
+
+    Raises:
+        AnalysisFailed: it answered with something else.
+    """
+    match reply:
+        case messages.Decoded():
+            return Clip(
+                samples=np.frombuffer(samples, np.float32, reply.sample_count).copy(),
+                duration_s=reply.duration_s,
+                sample_rate_hz=reply.sample_rate_hz,
+                channels=reply.channels,
+                title=reply.title,
+                artist=reply.artist,
+                audible=reply.audible,
+            )
+        case messages.Refused(code, params):
+            raise AnalysisFailed(code, **params)
+        case messages.Broke(reason):
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied(reason)
+        case messages.Ready():
+            raise AnalysisFailed(FailureCode.DECODE_CRASHED) from ProcessDied("it answered out of turn")
 
 
 class Sandbox:

@@ -15,6 +15,8 @@ from app.inference.fake import FakeNetwork
 
 
 class Decoder:
+    at_once = 2
+
     async def decode(self, content):
         if not content:
             raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
