@@ -19,6 +19,7 @@ _COMMANDS = {
     "api-key": ("app.cli.api_key", "api_key", "Give and revoke keys of programs."),
     "sign-in-link": ("app.cli.sign_in_link", "sign_in_link", "Print a one-time sign-in link (local mode)."),
     "health": ("app.cli.health", "health", "Tell whether a process on this machine is well."),
+    "bench": ("app.cli.bench", "bench", "Measure speed, memory and fidelity on this machine."),
     "openapi": ("app.cli.openapi", "openapi", "Print the OpenAPI description of the API."),
 }
 

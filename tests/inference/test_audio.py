@@ -8,7 +8,7 @@ import pytest
 from app.inference.audio import clean_tag, decode_file, is_audible
 from app.inference.contracts import Clip
 from app.inference.picture import FeatureExtractor
-from tests.support.reference import reference_samples
+from app.cli.bench.reference import reference_samples
 from tests.support.sounds import CONTAINERS, beats, chords, encode, ffmpeg, melody, noise, stereo
 
 FFMPEG_ONLY = ("opus", "m4a", "aac", "webm")

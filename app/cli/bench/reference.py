@@ -1,4 +1,7 @@
-"""The reference pipeline, drawn with librosa, matplotlib and PIL as the public checkpoint's training data was."""
+"""The reference pipeline, drawn with librosa, matplotlib and PIL as the public checkpoint's training data was.
+
+For tests and for ``earmark bench`` only: its packages come with the extra ``bench``.
+"""
 
 from __future__ import annotations
 
@@ -7,24 +10,30 @@ import warnings
 
 import librosa
 import numpy as np
+import torch
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 from PIL import Image
+from torch import nn
 
 SAMPLE_RATE_HZ = 22_050
 WINDOW_S = 11.4
 
 
 def reference_samples(content: bytes) -> NDArray[np.float32]:
+    """The first 30 s at 22,050 Hz, (samples,)."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # librosa loads a module of which Python 3.13 has no more
-        return librosa.load(io.BytesIO(content), sr=SAMPLE_RATE_HZ, mono=True, duration=30)[0]
+        samples: NDArray[np.float32] = librosa.load(io.BytesIO(content), sr=SAMPLE_RATE_HZ, mono=True, duration=30)[0]
+    return samples
 
 
 def reference_decibels(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(84, frames), 0 dB at the loudest."""
     magnitudes = np.abs(librosa.cqt(samples, sr=SAMPLE_RATE_HZ))
-    return librosa.power_to_db(magnitudes**2, ref=np.max)
+    decibels: NDArray[np.float32] = librosa.power_to_db(magnitudes**2, ref=np.max)
+    return decibels
 
 
 def reference_figure(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -50,3 +59,14 @@ def reference_pictures(samples: NDArray[np.float32]) -> NDArray[np.uint8]:
     windows = [decibels[:, first + i * step : first + (i + 1) * step] for i in range(count)]
     figures = [Image.fromarray(reference_figure(window)) for window in windows]
     return np.stack([np.asarray(figure.resize((224, 224), Image.Resampling.BILINEAR)) for figure in figures])
+
+
+def reference_probabilities(network: nn.Module, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """The softmax of each window, (windows, 16), by the plain network in float32, one window at a time."""
+    rows = []
+    with torch.inference_mode():
+        for picture in pictures:
+            values = torch.from_numpy(picture).permute(2, 0, 1).float().div(255)
+            normalised = (values - 0.5) / 0.5
+            rows.append(network(normalised.unsqueeze(0)).softmax(dim=1).numpy())
+    return np.concatenate(rows)
