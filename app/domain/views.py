@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
@@ -59,6 +59,10 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    metadata: Annotated[dict[str, Any], Meta(description="The submitter's own words about the job, as they were given")]
+    deduplicated: Annotated[
+        bool, Meta(description="True: the same audio was analysed before by the same model, and this is that result")
+    ]
     submitted_by: Annotated[str | None, Meta(description="Name of the person or API key")]
     asset: AssetOut
     result: Annotated[GenreResult | None, Meta(description="Present once the state is done")]

@@ -115,6 +115,7 @@ def openapi_config() -> OpenAPIConfig:
         tags=[
             Tag("jobs", "Recordings and their analyses"),
             Tag("reviews", "What waits for a person, and what people decide"),
+            Tag("batches", "Recordings that are submitted together, their progress and reports"),
             Tag("catalogue", "Genres, models, and who is asking"),
         ],
         openapi_router=_NoRoutes("/", route_handlers=[]),

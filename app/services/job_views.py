@@ -58,6 +58,8 @@ def _job_out(job: Job, submitters: dict[uuid.UUID, str]) -> JobOut:
         created_at=job.created_at,
         started_at=job.started_at,
         finished_at=job.finished_at,
+        metadata=job.attributes,
+        deduplicated=job.deduplicated,
         submitted_by=submitters.get(submitter) if submitter else None,
         asset=_asset_out(job.asset),
         result=msgspec.convert(job.result, GenreResult) if job.result else None,

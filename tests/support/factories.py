@@ -42,9 +42,11 @@ def make_upload(name: str = "track.mp3") -> StoredUpload:
     return StoredUpload(new_id(), name, "a" * 64, 1234, Container.MP3)
 
 
-async def make_job(store: Store, principal: Principal, name: str = "track.mp3") -> JobOut:
+async def make_job(
+    store: Store, principal: Principal, name: str = "track.mp3", *, batch_id: uuid.UUID | None = None
+) -> JobOut:
     async with store.writing() as uow:
-        return await submit_job(uow, principal, make_upload(name), JobKind.GENRE)
+        return await submit_job(uow, principal, make_upload(name), JobKind.GENRE, batch_id=batch_id)
 
 
 def make_probabilities(genre: str = "soft_rock", probability: float = 0.9) -> list[float]:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, head, post
 from litestar.datastructures import ResponseHeader
+from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent
 
-from app.domain.genres import Tier
-from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
 from app.domain.views import JobOut, JobPage
-from app.errors import CursorInvalid
 from app.routes.api.examples import JOB_ANSWER, PAGE_ANSWER
+from app.routes.api.filters import Wanted, cursor_of, provide_job_filter
 from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest
 from app.routes.events import job_events
 from app.routes.guards import needs
@@ -25,7 +23,7 @@ from app.routes.openapi import UploadOperation, problems
 from app.routes.ranges import file_response
 from app.routes.uploads import accept_upload
 from app.services import jobs
-from app.services.jobs import PAGE_LIMIT, JobFilter, StoredFile
+from app.services.jobs import PAGE_LIMIT, StoredFile
 
 _TAGS = ["jobs"]
 _READ = needs(Permission.JOBS_READ)
@@ -69,60 +67,25 @@ async def create_job(request: WebRequest, parts: Parts, caller: Caller) -> Respo
     return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
 
 
-def _cursor(text: str | None) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(text) if text else None
-    except ValueError:
-        raise CursorInvalid from None
-
-
-def _storable(text: str | None) -> str | None:
-    """PostgreSQL knows no NUL, so no name contains one either."""
-    return text.replace("\0", "") if text else None
-
-
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
-
-
 @get(
     "/jobs",
     opt=_READ,
+    dependencies={"wanted": Provide(provide_job_filter)},
     operation_id="listJobs",
     summary="List jobs",
     tags=_TAGS,
     responses={**PAGE_ANSWER, **problems(400)},
 )
-async def list_jobs(  # noqa: PLR0913, PLR0917  each is a query parameter
+async def list_jobs(
     read_uow: ReadUow,
     caller: Caller,
-    job_state: Annotated[JobState | None, QueryParameter(name="state", description="Only jobs in this state")] = None,
-    genre: Annotated[str | None, QueryParameter(description="Only jobs with this first genre", max_length=64)] = None,
-    tier: Annotated[Tier | None, QueryParameter(description="Only results of this certainty")] = None,
-    text: Annotated[
-        str | None, QueryParameter(description="Part of the file name, title or artist", max_length=200)
-    ] = None,
-    batch_id: Annotated[uuid.UUID | None, QueryParameter(description="Only jobs of this batch")] = None,
-    review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
-    created_after: Annotated[
-        datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")
-    ] = None,
-    created_before: Annotated[datetime | None, QueryParameter(description="Created before this time")] = None,
+    *,
+    wanted: Wanted,
     cursor: Annotated[str | None, QueryParameter(description="`next_cursor` of the page before")] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=PAGE_LIMIT, description="Jobs on a page")] = 50,
 ) -> JobPage:
     """Newest first."""
-    wanted = JobFilter(
-        state=job_state,
-        genre=_storable(genre),
-        tier=tier,
-        text=_storable(text),
-        needs_review=review,
-        batch_id=batch_id,
-        created_after=_aware(created_after),
-        created_before=_aware(created_before),
-    )
-    return await jobs.list_jobs(read_uow, caller, wanted, cursor=_cursor(cursor), limit=limit)
+    return await jobs.list_jobs(read_uow, caller, wanted, cursor=cursor_of(cursor), limit=limit)
 
 
 # --- one job
