@@ -20,10 +20,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from app.domain.evaluation import Evaluation
 from app.domain.genres import GENRE_IDS
 from app.domain.ids import utc_now
 from app.domain.jobs import JobKind
 from app.errors import ModelBroken
+from app.inference.diagrams import write_diagrams
 from app.inference.network import tensor_shapes
 
 WEIGHTS_FILE = "model.safetensors"
@@ -51,7 +53,11 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
-    """What a model says of itself. ``metrics`` are shares in [0, 1]; ``limits`` is a sentence for people."""
+    """What a model says of itself. ``metrics`` are shares in [0, 1]; ``limits`` is a sentence for people.
+
+    ``evaluation`` was measured on recordings that were kept from its training; ``temperature`` is what its logits were divided
+    by so that 0.8 means 80 %. The weights contain it already.
+    """
 
     name: str
     version: str
@@ -60,6 +66,8 @@ class ModelCard(msgspec.Struct, frozen=True, kw_only=True):
     preprocessing: Preprocessing
     source: str
     metrics: dict[str, float]
+    evaluation: Evaluation | None = None
+    temperature: float = 1.0
     limits: str
     sha256: Annotated[str, msgspec.Meta(pattern=r"^[0-9a-f]{64}$")]
     starter: bool
@@ -75,6 +83,8 @@ class Description:
     source: str
     limits: str
     metrics: dict[str, float]
+    evaluation: Evaluation | None = None
+    temperature: float = 1.0
     starter: bool = False
 
 
@@ -114,6 +124,8 @@ def write_bundle(models_dir: Path, description: Description, state: Mapping[str,
         save_file({name: state[name].contiguous() for name in tensor_shapes()}, draft / WEIGHTS_FILE)
         card = _card(description, sha256_of(draft / WEIGHTS_FILE))
         (draft / CARD_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(card), indent=2) + b"\n")
+        if description.evaluation is not None:
+            write_diagrams(description.evaluation, draft)
         draft.chmod(0o755)
         if path.exists():
             path.rename(retired)
@@ -132,6 +144,8 @@ def _card(description: Description, sha256: str) -> ModelCard:
         preprocessing=Preprocessing(),
         source=description.source,
         metrics=description.metrics,
+        evaluation=description.evaluation,
+        temperature=description.temperature,
         limits=description.limits,
         sha256=sha256,
         starter=description.starter,

@@ -57,7 +57,13 @@ def _played(genre: int, seed: int) -> Clip:
 
 
 async def examples_of_folder(
-    folder: Path, decoder: Decoder, featurizer: Featurizer, report: Report, *, skipped: Skipped
+    folder: Path,
+    decoder: Decoder,
+    featurizer: Featurizer,
+    report: Report,
+    *,
+    skipped: Skipped,
+    least_per_genre: int = FOLDS,
 ) -> Examples:
     """The audio files in ``folder/<genre id>/``. ``skipped`` hears of each file that can't be used, and why.
 
@@ -83,7 +89,7 @@ async def examples_of_folder(
 
     pictures = await asyncio.gather(*(pictures_of(path) for path, _ in files))
     usable = [(found, label) for found, (_, label) in zip(pictures, files, strict=True) if found is not None]
-    _check_enough(folder, [label for _, label in usable])
+    _check_enough(folder, [label for _, label in usable], least_per_genre)
     return _joined([found for found, _ in usable], [label for _, label in usable])
 
 
@@ -96,14 +102,14 @@ def _labelled_files(folder: Path) -> list[tuple[Path, int]]:
     ]
 
 
-def _check_enough(folder: Path, labels: list[int]) -> None:
+def _check_enough(folder: Path, labels: list[int], least_per_genre: int) -> None:
     counts = {GENRE_IDS[label]: labels.count(label) for label in set(labels)}
     if len(counts) < 2:
         problem = "it needs audio of at least two genres, in folders named by genre id (soft_rock/one.mp3)"
         raise ExamplesUnusable(path=str(folder), problem=problem)
     for genre_id, found in counts.items():
-        if found < FOLDS:
-            problem = f"{genre_id} has {found} usable files; each genre needs at least {FOLDS}"
+        if found < least_per_genre:
+            problem = f"{genre_id} has {found} usable files; each genre needs at least {least_per_genre}"
             raise ExamplesUnusable(path=str(folder), problem=problem)
 
 

@@ -1,4 +1,4 @@
-"""The models that Earmark makes itself: the starter, and fits on a folder of labelled audio."""
+"""The starter: the model that Earmark makes itself, from nothing but code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from app.inference.bundle import Bundle, Description, write_bundle
 from app.inference.contracts import Featurizer
 from app.inference.device import Placement
 from app.inference.examples import examples_of_recipes
-from app.inference.fit import Examples, Report, fit_network
+from app.inference.fit import Report, fit_network
 from app.inference.network import TorchNetwork
 
 NAME = "starter"
@@ -20,7 +20,6 @@ _CLIPS_PER_GENRE = 12
 _FRESH_CLIPS_PER_GENRE = 3
 _FRESH_SEEDS_FROM = 1_000
 _STARTER_LIMITS = "Knows only its own synthesised examples. For trying Earmark out, not for judging real recordings."
-_FITTED_LIMITS = "Knows only genres like those of the recordings it was fitted on; its trunk is random, not trained."
 
 
 def build_starter(
@@ -51,20 +50,5 @@ def build_starter(
         limits=_STARTER_LIMITS,
         metrics=metrics,
         starter=True,
-    )
-    return write_bundle(models_dir, description, state)
-
-
-def build_fitted(
-    models_dir: Path, examples: Examples, placement: Placement, report: Report, *, name: str, version: str
-) -> Bundle:
-    """Fit the head on labelled recordings and write the bundle."""
-    state, head = fit_network(examples, placement, report)
-    description = Description(
-        name=name,
-        version=version,
-        source=f"fitted by Earmark on {len(np.unique(examples.clips))} labelled recordings",
-        limits=_FITTED_LIMITS,
-        metrics={"accuracy_cross_validated": round(head.accuracy, 4)},
     )
     return write_bundle(models_dir, description, state)

@@ -99,7 +99,8 @@ def test_a_refused_checkpoint_is_explained_in_one_line(earmark, tmp_path, models
     assert list(models_dir.iterdir()) == []
 
 
-def test_a_folder_with_too_little_in_it_is_explained(earmark, tmp_path):
+def test_a_folder_with_too_little_in_it_is_explained(earmark, starter, tmp_path):
+    earmark("model", "activate", "starter")
     (tmp_path / "music").mkdir()
     assert "at least two genres" in earmark("model", "fit", str(tmp_path / "music"), code=1)
 

@@ -9,14 +9,13 @@ import torch
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.domain.genres import GENRE_IDS
 from app.errors import ExamplesUnusable
-from app.inference.bundle import load_weights, read_card, sha256_of, verify
+from app.inference.bundle import load_weights, read_card, verify
 from app.inference.contracts import Clip, Windows
 from app.inference.device import choose_placement
 from app.inference.examples import examples_of_folder, examples_of_recipes
 from app.inference.fit import Examples, LinearHead, fit_linear_head, head_tensors
 from app.inference.network import FEATURES, TorchNetwork, vgg19_bn
 from app.inference.picture import FeatureExtractor
-from app.inference.starter import build_fitted
 
 
 def no_report(_stage, _done, _total):
@@ -97,7 +96,7 @@ async def listen(folder, skipped=lambda _path, _reason: None):
     return await examples_of_folder(folder, FirstByte(), TwoTones(), no_report, skipped=skipped)
 
 
-async def test_a_labelled_folder_becomes_a_model_that_knows_its_genres(tmp_path):
+async def test_a_labelled_folder_becomes_examples(tmp_path):
     folder = labelled_folder(tmp_path, solo=4, soft_rock=4)
     (folder / "solo" / ".hidden").write_bytes(b"x")
     (folder / "solo" / "empty.mp3").touch()
@@ -105,14 +104,7 @@ async def test_a_labelled_folder_becomes_a_model_that_knows_its_genres(tmp_path)
     examples = await listen(folder, lambda path, reason: reasons.update({path.name: reason}))
     assert reasons == {"empty.mp3": "The file has a valid header but contains no sound."}
     assert examples.clips.tolist() == [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7]
-    placement = choose_placement("cpu")
-    bundle = build_fitted(tmp_path / "models", examples, placement, no_report, name="ours", version="1")
-    card = verify(bundle.path).card
-    assert (card.starter, card.metrics) == (False, {"accuracy_cross_validated": 1.0})
-    answers = TorchNetwork(load_weights(bundle), placement).forward(examples.pictures[[0, 8]]).argmax(axis=1)
-    assert [GENRE_IDS[answer] for answer in answers] == ["solo", "soft_rock"]
-    again = build_fitted(tmp_path / "again", examples, placement, no_report, name="ours", version="1")
-    assert sha256_of(again.weights) == card.sha256, "the same examples make the same weights"
+    assert [GENRE_IDS[label] for label in examples.labels[[0, 8]]] == ["solo", "soft_rock"]
 
 
 @pytest.mark.parametrize(
