@@ -175,6 +175,42 @@ class IdempotencyKeyReused(Unprocessable):
     detail = N_("This Idempotency-Key came with another request in the last 24 hours. Use a new one for a new request.")
 
 
+class WebhookNotFound(NotFound):
+    code = "webhook_not_found"
+    title = N_("No such webhook")
+    detail = N_("There is no such webhook, or it belongs to somebody else.")
+
+
+class DeliveryNotFound(NotFound):
+    code = "delivery_not_found"
+    title = N_("No such delivery")
+    detail = N_("There is no such delivery, or it was so long ago that it has been deleted.")
+
+
+class WebhookDisabled(Conflict):
+    code = "webhook_disabled"
+    detail = N_("The webhook is switched off. Switch it on first.")
+
+
+class WebhookLimit(Conflict):
+    code = "webhook_limit"
+    detail = N_("Nobody can have more than {limit} webhooks. Delete one that is not needed any more.")
+
+
+class EventTypeUnknown(Invalid):
+    code = "event_type_unknown"
+    title = N_("Nobody is told of these events")
+    detail = N_("“{type}” is not an event that webhooks are told of.")
+
+
+class CallbackNeedsKey(Invalid):
+    code = "callback_needs_key"
+    title = N_("A callback needs an API key")
+    detail = N_(
+        "A callback is signed with the webhook secret of an API key: submit the job with a key, or make a webhook."
+    )
+
+
 class CsrfFailed(Forbidden):
     code = "csrf_failed"
     title = N_("Please reload the page")
@@ -212,6 +248,36 @@ class KindUnknown(Invalid):
     code = "kind_unknown"
     title = N_("Unknown kind of job")
     detail = N_("“{kind}” is not a kind of job this server can do. Known kinds: {known}.")
+
+
+class UploadNotFound(NotFound):
+    code = "upload_not_found"
+    title = N_("No such upload")
+    detail = N_("There is no such upload, it has expired, or a job has been made of it already.")
+
+
+class UploadIncomplete(Conflict):
+    code = "upload_incomplete"
+    title = N_("The upload is not complete")
+    detail = N_("Send all parts, then complete the upload.")
+
+
+class PartsMissing(Conflict):
+    code = "parts_missing"
+    title = N_("Parts are missing")
+    detail = N_("These parts are missing or not of the announced size: {parts}. Send them again, then complete.")
+
+
+class UploadLimit(Conflict):
+    code = "upload_limit"
+    title = N_("Too many open uploads")
+    detail = N_("Up to {most} uploads can be open at once. Complete or delete one of them.")
+
+
+class PartAddressRefused(Forbidden):
+    code = "part_address_refused"
+    title = N_("The address of the part is not valid")
+    detail = N_("Use the address as it was given, before the upload expires.")
 
 
 # --- jobs
@@ -302,7 +368,34 @@ class GenreUnknown(Invalid):
     detail = N_("“{genre}” is not one of the sixteen genres.")
 
 
+# --- library
+
+
+class SavedViewNotFound(NotFound):
+    code = "saved_view_not_found"
+    title = N_("No such view")
+    detail = N_("There is no such saved view, or it is somebody else's.")
+
+
+class SavedViewLimit(Conflict):
+    code = "saved_view_limit"
+    title = N_("Too many saved views")
+    detail = N_("A person can have {maximum} saved views. Delete one that is no longer needed.")
+
+
 # --- accounts
+
+
+class UserNotFound(NotFound):
+    code = "user_not_found"
+    title = N_("No such person")
+    detail = N_("There is no such person.")
+
+
+class LastAdministrator(Conflict):
+    code = "last_administrator"
+    title = N_("Somebody must stay administrator")
+    detail = N_("You can't take your own administrator's role away. Ask another administrator to do it.")
 
 
 class SignInRefused(Forbidden):

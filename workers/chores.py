@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,6 +15,8 @@ from app.resources import Resources
 from app.services.accounts import forget_expired
 from app.services.analyses import requeue_lost, ring_again
 from app.services.batches import close_idle
+from app.services.direct_uploads import forget_expired_uploads
+from app.services.idempotency import forget_old_answers
 from app.services.orphans import PREFIXES, unknown_keys
 from app.services.workers import forget_old_workers
 from workers.trouble import Unreachable, reaching
@@ -46,9 +48,11 @@ async def close_batches(parts: Resources) -> None:
 
 
 async def forget(parts: Resources) -> None:
-    """Delete sessions, links and signs of life whose time is over."""
+    """Delete sessions, links, kept answers, abandoned uploads and signs of life whose time is over."""
     async with parts.store.writing() as uow:
         await forget_expired(uow)
+        await forget_old_answers(uow)
+        await forget_expired_uploads(uow)
         await forget_old_workers(uow)
 
 
@@ -76,10 +80,10 @@ class Chore:
 CHORES = (Chore(sweep_jobs, 2), Chore(close_batches, 30), Chore(forget, 60), Chore(delete_orphans, 600))
 
 
-async def do_chores(parts: Resources, stop: asyncio.Event) -> None:
-    """Do all chores in their rhythm until ``stop``; what one is at is finished."""
+async def do_chores(parts: Resources, stop: asyncio.Event, more: Sequence[Chore] = ()) -> None:
+    """Do all chores in their rhythm until ``stop``; what one is at is finished. ``more``: those that need settings."""
     async with asyncio.TaskGroup() as group:
-        for chore in CHORES:
+        for chore in (*CHORES, *more):
             group.create_task(_repeat(chore, parts, stop), name=chore.run.__name__)
 
 

@@ -24,8 +24,9 @@ from app.services.workers import remove_worker, report_worker
 from app.settings import Settings
 from workers.analysis import Analyst, LoadedModel, ModelUnavailable
 from workers.bell import answer
-from workers.chores import do_chores
+from workers.chores import Chore, do_chores
 from workers.heartbeat import Heartbeat
+from workers.sources import SourceFetcher
 from workers.trouble import Unreachable, reaching
 
 log = structlog.get_logger(__name__)
@@ -36,6 +37,7 @@ EXIT_UNREACHABLE = 1
 EXIT_MODEL = 3
 _EXIT_INTERRUPTED = 130
 _FEWEST_JOBS = 4
+_FETCH_EVERY_S = 1.0
 
 
 ModelOpener = Callable[[Settings, Resources], AbstractAsyncContextManager[LoadedModel]]
@@ -77,7 +79,8 @@ async def _chores(settings: Settings) -> int:
     stop = _stop_on_signals()
     async with open_resources(settings) as parts:
         log.info("chores started")
-        await do_chores(parts, stop)
+        sources = SourceFetcher(settings.intranet, settings.preferences)
+        await do_chores(parts, stop, [Chore(sources.fetch_due, _FETCH_EVERY_S)])
     log.info("chores stopped")
     return EXIT_OK
 

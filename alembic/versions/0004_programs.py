@@ -86,6 +86,7 @@ def upgrade() -> None:
         "sources",
         sa.Column("job_id", sa.Uuid(), nullable=False),
         sa.Column("url", sa.Text(), nullable=False),
+        sa.Column("force", sa.Boolean(), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
         sa.Column("due_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["job_id"], ["jobs.id"], name=op.f("fk_sources_job_id_jobs"), ondelete="CASCADE"),

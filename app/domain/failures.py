@@ -22,6 +22,11 @@ class FailureCode(enum.StrEnum):
     DECODE_TIMEOUT = "decode_timeout"
     DECODE_CRASHED = "decode_crashed"
     FILE_GONE = "file_gone"
+    SOURCE_UNREACHABLE = "source_unreachable"
+    SOURCE_REFUSED = "source_refused"
+    SOURCE_ADDRESS = "source_address"
+    SOURCE_TOO_LARGE = "source_too_large"
+    SOURCE_NOT_AUDIO = "source_not_audio"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal"
 
@@ -72,6 +77,31 @@ WORDS: dict[FailureCode, FailureWords] = {
     ),
     FailureCode.FILE_GONE: FailureWords(
         N_("The file is gone"), N_("The uploaded file is no longer in storage. Please upload it again."), final=True
+    ),
+    FailureCode.SOURCE_UNREACHABLE: FailureWords(
+        N_("The recording could not be fetched"),
+        N_("{host} did not deliver the recording within the time allowed. You can try again."),
+        final=False,
+    ),
+    FailureCode.SOURCE_REFUSED: FailureWords(
+        N_("The recording was refused"),
+        N_("{host} answered with {status} instead of the recording. The address may have expired."),
+        final=False,
+    ),
+    FailureCode.SOURCE_ADDRESS: FailureWords(
+        N_("The address must not be called"),
+        N_("{host}, or a place that it redirects to, lies inside a private network or is not reached by https."),
+        final=False,
+    ),
+    FailureCode.SOURCE_TOO_LARGE: FailureWords(
+        N_("The file is too large"),
+        N_("The file at {host} is larger than the limit of {limit_mb} MB."),
+        final=True,
+    ),
+    FailureCode.SOURCE_NOT_AUDIO: FailureWords(
+        N_("Not a supported audio file"),
+        N_("What {host} delivered is not MP3, WAV, FLAC, OGG, Opus, M4A, AAC or WebM audio."),
+        final=True,
     ),
     FailureCode.WORKER_LOST: FailureWords(
         N_("The analysis was interrupted too often"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -52,6 +52,18 @@ class Files:
             raise FileGone(key) from error
         async for chunk in result.stream(min_chunk_size=CHUNK_BYTES):
             yield bytes(chunk)
+
+    async def copy(self, source: str, target: str) -> None:
+        try:
+            await obstore.copy_async(self._store, source, target)
+        except FileNotFoundError as error:
+            raise FileGone(source) from error
+
+    async def signed_puts(self, keys: Sequence[str], lifetime: timedelta) -> list[str] | None:
+        """Addresses to which whoever has them may send the files by PUT; None if the store is a local folder."""
+        if isinstance(self._store, LocalStore):
+            return None
+        return list(await obstore.sign_async(self._store, "PUT", list(keys), lifetime))
 
     async def delete(self, key: str) -> None:
         """Delete; a file that is not there is deleted already."""

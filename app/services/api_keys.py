@@ -163,7 +163,7 @@ async def list_api_keys(uow: UnitOfWork, person: Principal | None = None) -> lis
 # --- recognise
 
 
-def _principal(key: ApiKey) -> Principal:
+def principal_of(key: ApiKey) -> Principal:
     """A key follows its owner: who has lost a right has lost it for their programs too."""
     role = lower_role(key.role, key.user.role) if key.user else key.role
     scopes = _scopes(key)
@@ -174,7 +174,7 @@ async def principals_of_api_keys(uow: UnitOfWork, keys: Collection[str]) -> dict
     """Who stands behind each of the keys; one that is unknown, revoked or expired has nobody."""
     by_hash = {hash_token(key): key for key in keys}
     found = await uow.session.scalars(select(ApiKey).where(ApiKey.key_hash.in_(by_hash), _valid()))
-    return {by_hash[key.key_hash]: _principal(key) for key in found.all()}
+    return {by_hash[key.key_hash]: principal_of(key) for key in found.all()}
 
 
 async def note_api_key_use(uow: UnitOfWork, api_key_id: uuid.UUID) -> None:

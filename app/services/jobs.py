@@ -6,17 +6,26 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from app.db.models import Asset, Job
+from app.db.models import Job
 from app.db.repositories import jobs as repository
 from app.db.repositories.jobs import JobFilter
 from app.db.uow import UnitOfWork, Wakeup
 from app.domain.ids import utc_now
-from app.domain.jobs import CANCELLABLE_STATES, RETRYABLE_STATES, AnalysisScope, EventType, JobKind, JobState
-from app.domain.keys import audio_key, spectrogram_key
+from app.domain.jobs import (
+    CANCELLABLE_STATES,
+    FINAL_STATES,
+    RETRYABLE_STATES,
+    AnalysisScope,
+    EventType,
+    JobKind,
+    JobState,
+)
+from app.domain.keys import spectrogram_key
 from app.domain.permissions import Permission, Principal
+from app.domain.submissions import JobOptions
 from app.domain.views import JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
-from app.services import batches
+from app.services import batches, sources, submissions
 from app.services.events import record_event
 from app.services.job_views import views
 from app.services.uploads import StoredUpload
@@ -38,40 +47,13 @@ async def submit_job(
     scope: AnalysisScope = AnalysisScope.START,
     batch_id: uuid.UUID | None = None,
 ) -> JobOut:
-    """Write asset, job and event for a file that is already in storage; a worker is woken after the commit.
+    """A job that is analysed in any case, for a file that is already in storage.
 
     Raises:
         BatchNotFound, Forbidden: the caller can't add to that batch.
     """
-    if batch_id is not None:
-        await batches.admit(uow, principal, batch_id)
-    asset = Asset(
-        id=upload.asset_id,
-        sha256=upload.sha256,
-        size_bytes=upload.size_bytes,
-        name=upload.name,
-        container=upload.container,
-        storage_key=audio_key(upload.asset_id),
-    )
-    job = Job(
-        asset=asset,
-        kind=kind,
-        scope=scope,
-        review=None,
-        batch_id=batch_id,
-        user_id=principal.user_id,
-        api_key_id=principal.api_key_id,
-    )
-    uow.session.add(job)
-    await uow.session.flush()  # the event and the wake-up need the id
-    await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
-    _ring(uow, job)
-    return (await views(uow, [job]))[0]
-
-
-def _ring(uow: UnitOfWork, job: Job) -> None:
-    uow.wakeups.append(Wakeup.of(job))
-    uow.changed_jobs.append(job.id)
+    options = JobOptions(kind=kind, scope=scope, batch_id=batch_id, force=True)
+    return await submissions.submit_upload(uow, principal, upload, options)
 
 
 async def _find(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> Job:
@@ -123,24 +105,35 @@ async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
 
 async def retry_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     """Queue a failed or cancelled job again."""
+    return await _queue_again(uow, principal, job_id, sorted(RETRYABLE_STATES))
+
+
+async def reanalyse_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
+    """Queue a finished job again: the model may be another one by now. What people have decided stays."""
+    return await _queue_again(uow, principal, job_id, sorted(FINAL_STATES))
+
+
+async def _queue_again(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID, allowed: Sequence[JobState]) -> JobOut:
     job = await _find(uow, principal, job_id)
     _check_owner(principal, job)
-    allowed = sorted(RETRYABLE_STATES)
-    if job.state in RETRYABLE_STATES and job.asset.storage_key is None:
+    to_be_fetched = await sources.fetch_again(uow, job_id)
+    if job.state in allowed and job.asset.storage_key is None and not to_be_fetched:
         raise AudioGone
     values = {
         "state": JobState.QUEUED,
         "finished_at": None,
         "started_at": None,
-        "error": None,
-        "progress": None,
+        **dict.fromkeys(("error", "progress", "result", "genre", "probability", "tier")),
+        "deduplicated": False,
         "losses": 0,
         "rung_at": utc_now(),
     }
     if not await repository.change_state(uow.session, job_id, allowed, **values):
         raise _refuse_state(job, allowed)
     await batches.reopen(uow, job.batch_id)
-    _ring(uow, await _find(uow, principal, job_id))
+    uow.changed_jobs.append(job_id)
+    if not to_be_fetched:
+        uow.wakeups.append(Wakeup.of(await _find(uow, principal, job_id)))
     return await get_job(uow, principal, job_id)
 
 

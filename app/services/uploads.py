@@ -73,14 +73,16 @@ def _require_audio(head: bytes) -> Container:
     return container
 
 
-async def receive_upload(files: Files, chunks: AsyncIterator[bytes], *, name: str, limit_bytes: int) -> StoredUpload:
-    """Stream ``chunks`` to storage.
+async def receive_upload(
+    files: Files, chunks: AsyncIterator[bytes], *, name: str, limit_bytes: int, asset_id: uuid.UUID | None = None
+) -> StoredUpload:
+    """Stream ``chunks`` to storage, for a new asset unless there is one already.
 
     Raises:
         FileEmpty, TooLarge, Unsupported: refused; nothing is left in storage.
     """
     inspector = _Inspector(limit_bytes)
-    asset_id = new_id()
+    asset_id = asset_id or new_id()
     await files.put(audio_key(asset_id), inspector.watch(chunks))
     assert inspector.container is not None
     return StoredUpload(asset_id, clean_name(name), inspector.sha256, inspector.size_bytes, inspector.container)

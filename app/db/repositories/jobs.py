@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, delete, false, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, false, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.models import ApiKey, Asset, Batch, Job, Review, User
 from app.domain.genres import Tier
-from app.domain.jobs import JobState
+from app.domain.jobs import AnalysisScope, JobState
 from app.domain.permissions import Permission, Principal
 from app.domain.reviews import WAITING_STATES
 
@@ -123,8 +123,13 @@ async def with_expired_lease(session: AsyncSession, now: datetime, limit: int) -
 
 
 async def queued_and_unheard(session: AsyncSession, rung_before: datetime, limit: int) -> Sequence[Job]:
-    """Queued jobs for which nobody has rung lately: the doorbell may have been lost."""
-    query = select(Job).where(Job.state == JobState.QUEUED, Job.rung_at < rung_before).order_by(Job.id).limit(limit)
+    """Queued jobs for which nobody has rung lately: the doorbell may have been lost.
+
+    First those that somebody waits for, then those unheard for longest: behind thousands of jobs in batches nobody is forgotten.
+    """
+    waiting = select(Job).where(Job.state == JobState.QUEUED, Job.rung_at < rung_before)
+    urgent = and_(Job.batch_id.is_(None), Job.scope == AnalysisScope.START)
+    query = waiting.order_by(urgent.desc(), Job.rung_at, Job.id).limit(limit)
     return (await session.scalars(query)).unique().all()
 
 

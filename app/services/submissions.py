@@ -1,0 +1,180 @@
+"""How jobs come about: of a file that is in storage, of a direct upload, of an address to fetch it from.
+
+A recording that was analysed before by the model now active is answered at once with that result.
+"""
+
+from __future__ import annotations
+
+import uuid
+
+from sqlalchemy import select
+
+from app.db.models import Asset, DirectUpload, Job, Model, Review, Source
+from app.db.repositories.jobs import visible_to
+from app.db.uow import UnitOfWork, Wakeup
+from app.domain.ids import new_id, utc_now
+from app.domain.jobs import EventType, JobState
+from app.domain.keys import audio_key, spectrogram_key
+from app.domain.media import clean_name
+from app.domain.permissions import Principal, Role
+from app.domain.submissions import JobOptions
+from app.domain.views import JobOut
+from app.errors import UploadIncomplete, UploadNotFound
+from app.services import batches
+from app.services.events import record_event
+from app.services.job_views import views
+from app.services.uploads import StoredUpload
+
+# Of earlier jobs on the same audio so many are looked at: the newest is nearly always the one.
+_EARLIER_LIMIT = 5
+
+
+# --- new jobs
+
+
+async def submit_upload(uow: UnitOfWork, principal: Principal, upload: StoredUpload, options: JobOptions) -> JobOut:
+    """Write asset, job and events for a file that is already in storage; a worker is woken after the commit.
+
+    Raises:
+        BatchNotFound, Forbidden: the caller can't add to that batch.
+    """
+    asset = Asset(id=upload.asset_id, name=upload.name)
+    _fill(asset, upload)
+    job = await _add(uow, principal, asset, options)
+    await _begin(uow, principal, job, force=options.force)
+    return (await views(uow, [job]))[0]
+
+
+async def submit_direct_upload(
+    uow: UnitOfWork, principal: Principal, upload_id: uuid.UUID, options: JobOptions
+) -> JobOut:
+    """The same for a file that has come in parts; it belongs to the job from then on.
+
+    Raises:
+        UploadNotFound, UploadIncomplete, BatchNotFound, Forbidden
+    """
+    found = await uow.session.get(DirectUpload, upload_id, with_for_update=True)
+    if found is None or (found.user_id, found.api_key_id) != (principal.user_id, principal.api_key_id):
+        raise UploadNotFound
+    if found.sha256 is None or found.container is None:
+        raise UploadIncomplete
+    await uow.session.delete(found)
+    stored = StoredUpload(found.id, found.name, found.sha256, found.size_bytes, found.container)
+    return await submit_upload(uow, principal, stored, options)
+
+
+async def submit_source(
+    uow: UnitOfWork, principal: Principal, url: str, options: JobOptions, *, name: str | None = None
+) -> JobOut:
+    """A job whose recording is still to be fetched, which a chores process does. The address has been checked already.
+
+    Raises:
+        BatchNotFound, Forbidden
+    """
+    path = url.split("?", 1)[0].split("#", 1)[0]
+    job = await _add(uow, principal, Asset(id=new_id(), name=clean_name(name or path.rstrip("/"))), options)
+    uow.session.add(Source(job_id=job.id, url=url, force=options.force, due_at=utc_now()))
+    uow.changed_jobs.append(job.id)
+    return (await views(uow, [job]))[0]
+
+
+def _fill(asset: Asset, upload: StoredUpload) -> None:
+    asset.sha256, asset.size_bytes, asset.container = upload.sha256, upload.size_bytes, upload.container
+    asset.storage_key = audio_key(asset.id)
+
+
+async def _add(uow: UnitOfWork, principal: Principal, asset: Asset, options: JobOptions) -> Job:
+    if options.batch_id is not None:
+        await batches.admit(uow, principal, options.batch_id)
+    job = Job(
+        asset=asset,
+        kind=options.kind,
+        scope=options.scope,
+        review=None,
+        batch_id=options.batch_id,
+        attributes=options.attributes,
+        user_id=principal.user_id,
+        api_key_id=principal.api_key_id,
+    )
+    uow.session.add(job)
+    await uow.session.flush()  # events and wake-up need the id
+    await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
+    return job
+
+
+async def _begin(uow: UnitOfWork, principal: Principal, job: Job, *, force: bool) -> None:
+    """The recording is here: answer from an earlier result, or ring for a worker."""
+    uow.changed_jobs.append(job.id)
+    earlier = None if force else await _earlier(uow, principal, job)
+    if earlier is None:
+        uow.wakeups.append(Wakeup.of(job))
+    else:
+        await _take_over(uow, job, earlier)
+
+
+# --- recordings that were fetched
+
+
+async def recording_fetched(uow: UnitOfWork, job_id: uuid.UUID, upload: StoredUpload) -> bool:
+    """The recording of a source lies in storage; False if nobody wants it any more."""
+    source = await uow.session.get(Source, job_id)
+    job = await uow.session.get(Job, job_id, with_for_update={"of": Job})
+    if source is None or job is None or job.state is not JobState.QUEUED:
+        return False
+    _fill(job.asset, upload)
+    await uow.session.delete(source)
+    await uow.session.flush()
+    await _begin(uow, _submitter(job), job, force=source.force)
+    return True
+
+
+def _submitter(job: Job) -> Principal:
+    """Whoever submitted the job, with the least rights: to find what they may see."""
+    return Principal("", Role.VIEWER, user_id=job.user_id, api_key_id=job.api_key_id)
+
+
+# --- the same audio again
+
+
+async def _earlier(uow: UnitOfWork, principal: Principal, job: Job) -> Job | None:
+    """A finished job on the same audio, by the active model, that the caller may see."""
+    active = select(Model.sha256).where(Model.kind == job.kind, Model.active)
+    sha256 = await uow.session.scalar(active)
+    query = (
+        select(Job)
+        .join(Job.asset)
+        .where(Asset.sha256 == job.asset.sha256, Job.kind == job.kind, Job.scope == job.scope)
+        .where(Job.state == JobState.DONE, Job.id != job.id, visible_to(principal))
+        .order_by(Job.id.desc())
+        .limit(_EARLIER_LIMIT)
+    )
+    found = (await uow.session.scalars(query)).unique().all()
+    return next((one for one in found if one.result and one.result["model"]["sha256"] == sha256), None)
+
+
+async def _take_over(uow: UnitOfWork, job: Job, earlier: Job) -> None:
+    """The earlier job's result, and what people have made of it, are this job's too."""
+    job.state, job.deduplicated = JobState.DONE, True
+    job.started_at = job.finished_at = utc_now()
+    job.result, job.model_id, job.label = earlier.result, earlier.model_id, earlier.label
+    job.genre, job.probability, job.tier = earlier.genre, earlier.probability, earlier.tier
+    asset, known = job.asset, earlier.asset
+    asset.duration_s, asset.sample_rate_hz, asset.channels = known.duration_s, known.sample_rate_hz, known.channels
+    asset.title, asset.artist = known.title, known.artist
+    if earlier.review is not None and earlier.label is None:
+        entry = Review(job_id=job.id, reason=earlier.review.reason, batch_id=job.batch_id)
+        entry.genre, entry.probability = earlier.review.genre, earlier.review.probability
+        uow.session.add(entry)
+    await uow.session.flush()
+    await record_event(uow, EventType.JOB_DONE, job_id=job.id, data={"genre": job.genre})
+    await batches.settle(uow, job.batch_id)
+
+
+async def picture_to_copy(uow: UnitOfWork, job_id: uuid.UUID) -> str | None:
+    """Storage key of the spectrogram of the job whose result this one has taken over; None if that is gone."""
+    job = await uow.session.get(Job, job_id)
+    if job is None or not job.deduplicated:
+        return None
+    same = select(Job.id).join(Job.asset).where(Asset.sha256 == job.asset.sha256, Job.state == JobState.DONE)
+    original = await uow.session.scalar(same.where(~Job.deduplicated, Job.kind == job.kind).order_by(Job.id.desc()))
+    return spectrogram_key(original) if original is not None else None
