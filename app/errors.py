@@ -335,6 +335,18 @@ class ModelNotFound(NotFound):
     detail = N_("There is no model called “{name}”.")
 
 
+class NothingToRollBack(Conflict):
+    code = "nothing_to_roll_back"
+    title = N_("Nothing to roll back")
+    detail = N_("No other model was active before this one.")
+
+
+class ShadowIsActive(Conflict):
+    code = "shadow_is_active"
+    title = N_("This model is active")
+    detail = N_("The active model answers everything already; only another one can run in its shadow.")
+
+
 # --- reviews
 
 

@@ -25,11 +25,15 @@ class Permission(enum.StrEnum):
     JOBS_DELETE_ANY = "jobs:delete_any"
     BATCHES_SEE_PRIVATE = "batches:see_private"
     MODELS_READ = "models:read"
+    MODELS_MANAGE = "models:manage"
+    VIEWS_SAVE = "views:save"
     ADMINISTRATION_READ = "administration:read"
     ADMINISTRATION_CHANGE = "administration:change"
     API_KEYS_MANAGE = "api_keys:manage"
     API_KEYS_MANAGE_ANY = "api_keys:manage_any"
     GUIDE_CHANGE = "guide:change"
+    WEBHOOKS_MANAGE = "webhooks:manage"
+    WEBHOOKS_MANAGE_ANY = "webhooks:manage_any"
     REVIEWS_READ = "reviews:read"
     REVIEWS_DECIDE = "reviews:decide"
     REVIEWS_ARBITRATE = "reviews:arbitrate"
@@ -38,13 +42,17 @@ class Permission(enum.StrEnum):
 _NEEDED = {
     Permission.JOBS_READ: Role.VIEWER,
     Permission.MODELS_READ: Role.VIEWER,
+    Permission.VIEWS_SAVE: Role.VIEWER,
     Permission.JOBS_CREATE: Role.UPLOADER,
     Permission.API_KEYS_MANAGE: Role.UPLOADER,
     Permission.API_KEYS_MANAGE_ANY: Role.ADMIN,
     Permission.GUIDE_CHANGE: Role.REVIEWER,
+    Permission.WEBHOOKS_MANAGE: Role.UPLOADER,
+    Permission.WEBHOOKS_MANAGE_ANY: Role.ADMIN,
     Permission.REVIEWS_READ: Role.REVIEWER,
     Permission.REVIEWS_DECIDE: Role.REVIEWER,
     Permission.REVIEWS_ARBITRATE: Role.ADMIN,
+    Permission.MODELS_MANAGE: Role.ADMIN,
     Permission.JOBS_DELETE_ANY: Role.ADMIN,
     Permission.ADMINISTRATION_READ: Role.ADMIN,
     Permission.ADMINISTRATION_CHANGE: Role.ADMIN,

@@ -1,6 +1,7 @@
 // Everything a page's scripts do starts here. No build step: the browser loads these modules as they are.
 import { startDialogs } from "./dialogs.js";
 import { startHearing } from "./hear.js";
+import { startLibrary } from "./library.js";
 import { startLive } from "./live.js";
 import { startPlayer } from "./player.js";
 import { startTheme } from "./theme.js";
@@ -13,4 +14,5 @@ startDialogs();
 startPlayer();
 startHearing();
 startLive();
+startLibrary();
 startUploads();

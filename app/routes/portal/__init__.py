@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from app.routes.portal import events, genres, home, jobs, notices
+from app.routes.portal import batches, events, genres, home, jobs, library, notices
 
 
 def portal_router() -> Router:
@@ -21,7 +21,9 @@ def portal_router() -> Router:
         jobs.cancel,
         jobs.retry,
         jobs.delete,
+        *batches.HANDLERS,
         *genres.HANDLERS,
+        *library.HANDLERS,
         notices.notices_part,
     ]
     return Router("/", route_handlers=handlers, dependencies=notices.DEPENDENCIES, include_in_schema=False)
