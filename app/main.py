@@ -58,6 +58,7 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
         oidc_audience=settings.oidc_audience,
         rate_limits=settings.rate_limits,
         api_keys_per_user=settings.api_keys_per_user,
+        intranet=settings.intranet,
     )
 
 

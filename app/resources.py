@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from app.db.engine import Database
 from app.db.uow import Store
+from app.domain.addresses import IntranetHosts
 from app.integrations.files import Files, local_files, s3_files
 from app.integrations.queue import RedisOutside
 from app.integrations.valkey import default_redis_url
@@ -23,6 +24,7 @@ class Resources:
     store: Store
     files: Files
     redis_url: str
+    intranet: IntranetHosts = field(default_factory=IntranetHosts)
 
 
 def redis_url_of(settings: Settings) -> str:
@@ -48,7 +50,8 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     database = Database(settings.database_dsn)
     outside = RedisOutside(redis_url_of(settings))
     try:
-        yield Resources(database, outside, Store(database, outside), files_of(settings), redis_url_of(settings))
+        store = Store(database, outside)
+        yield Resources(database, outside, store, files_of(settings), redis_url_of(settings), settings.intranet)
     finally:
         await outside.close()
         await database.close()

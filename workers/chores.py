@@ -15,6 +15,7 @@ from app.resources import Resources
 from app.services.accounts import forget_expired
 from app.services.analyses import requeue_lost, ring_again
 from app.services.batches import close_idle
+from app.services.delivery_log import forget_old
 from app.services.direct_uploads import forget_expired_uploads
 from app.services.idempotency import forget_old_answers
 from app.services.orphans import PREFIXES, unknown_keys
@@ -56,6 +57,14 @@ async def forget(parts: Resources) -> None:
         await forget_old_workers(uow)
 
 
+async def forget_deliveries(parts: Resources) -> None:
+    """Delete deliveries and events whose time is over."""
+    async with parts.store.writing() as uow:
+        forgotten = await forget_old(uow)
+    if forgotten:
+        log.info("deleted old deliveries and events", rows=forgotten)
+
+
 async def delete_orphans(parts: Resources) -> None:
     """Delete files that no row knows."""
     before = utc_now() - _ORPHAN_AGE
@@ -77,7 +86,13 @@ class Chore:
     every_s: float
 
 
-CHORES = (Chore(sweep_jobs, 2), Chore(close_batches, 30), Chore(forget, 60), Chore(delete_orphans, 600))
+CHORES = (
+    Chore(sweep_jobs, 2),
+    Chore(close_batches, 30),
+    Chore(forget, 60),
+    Chore(forget_deliveries, 60),
+    Chore(delete_orphans, 600),
+)
 
 
 async def do_chores(parts: Resources, stop: asyncio.Event, more: Sequence[Chore] = ()) -> None:

@@ -25,6 +25,7 @@ from app.settings import Settings
 from workers.analysis import Analyst, LoadedModel, ModelUnavailable
 from workers.bell import answer
 from workers.chores import Chore, do_chores
+from workers.deliveries import Postman
 from workers.heartbeat import Heartbeat
 from workers.sources import SourceFetcher
 from workers.trouble import Unreachable, reaching
@@ -80,7 +81,9 @@ async def _chores(settings: Settings) -> int:
     async with open_resources(settings) as parts:
         log.info("chores started")
         sources = SourceFetcher(settings.intranet, settings.preferences)
-        await do_chores(parts, stop, [Chore(sources.fetch_due, _FETCH_EVERY_S)])
+        async with asyncio.TaskGroup() as group:
+            group.create_task(do_chores(parts, stop, [Chore(sources.fetch_due, _FETCH_EVERY_S)]))
+            group.create_task(Postman(parts).run(stop))
     log.info("chores stopped")
     return EXIT_OK
 

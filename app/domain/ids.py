@@ -13,5 +13,10 @@ def new_id() -> uuid.UUID:
     return uuid_utils.compat.uuid7()
 
 
+def first_id_of(moment: datetime) -> uuid.UUID:
+    """Smaller than every id that was made then or later, and greater than those before."""
+    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+
+
 def utc_now() -> datetime:
     return datetime.now(UTC)

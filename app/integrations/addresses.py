@@ -21,6 +21,7 @@ URL_LIMIT = 2048
 _RESOLVE_TIMEOUT_S = 5.0
 # Of a name's addresses so many are tried: the first may be of a kind (IPv6) that this machine can't reach.
 _MOST_TRIED = 4
+_MOST_CONNECTIONS = 100
 _PORTS = {"https": 443, "http": 80}
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
@@ -87,7 +88,11 @@ async def check_host(url: httpx2.URL, intranet: IntranetHosts, resolve: Resolve 
 
 
 class GuardedTransport(httpx2.AsyncBaseTransport):
-    """Checks every request's address, then connects to exactly what was checked. No proxy, no kept connection."""
+    """Checks every request's address, then connects to exactly what was checked. No proxy.
+
+    A kept connection is found again by its address, whatever name it was opened for: ``kept_connections`` is for a transport
+    that calls one host only.
+    """
 
     def __init__(
         self,
@@ -95,11 +100,10 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         *,
         resolve: Resolve = resolve_by_system,
         tls: ssl.SSLContext | None = None,
-        connections: int = 100,
+        kept_connections: int = 0,
     ) -> None:
         self._intranet, self._resolve = intranet, resolve
-        # A kept connection would be found again by its address, whatever name it was opened for.
-        limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=0)
+        limits = httpx2.Limits(max_connections=_MOST_CONNECTIONS, max_keepalive_connections=kept_connections)
         self._inner = httpx2.AsyncHTTPTransport(verify=tls or httpx2.create_ssl_context(), limits=limits)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
@@ -132,7 +136,7 @@ def guarded_client(
     intranet: IntranetHosts,
     *,
     timeout_s: float,
-    connections: int = 100,
+    kept_connections: int = 0,
     resolve: Resolve = resolve_by_system,
     tls: ssl.SSLContext | None = None,
 ) -> httpx2.AsyncClient:
@@ -140,5 +144,5 @@ def guarded_client(
 
     Its requests raise what ``check_url`` and ``check_host`` raise, beside httpx2's own errors.
     """
-    transport = GuardedTransport(intranet, resolve=resolve, tls=tls, connections=connections)
+    transport = GuardedTransport(intranet, resolve=resolve, tls=tls, kept_connections=kept_connections)
     return httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False, timeout=timeout_s)

@@ -17,6 +17,7 @@ from litestar.datastructures import State
 from litestar.di import NamedDependency, Provide
 
 from app.db.uow import Store, UnitOfWork
+from app.domain.addresses import IntranetHosts
 from app.domain.permissions import Principal, Role
 from app.domain.preferences import Preferences
 from app.errors import Unauthenticated
@@ -64,6 +65,7 @@ class WebConfig:
     oidc_audience: str | None
     rate_limits: Mapping[Role, int]
     api_keys_per_user: int
+    intranet: IntranetHosts
 
     @property
     def https(self) -> bool:

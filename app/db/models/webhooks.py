@@ -76,7 +76,6 @@ class WebhookDelivery(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     finished_at: Mapped[datetime | None]
     event: Mapped[Event] = relationship(lazy="joined", innerjoin=True)
-    endpoint: Mapped[WebhookEndpoint] = relationship(lazy="raise")
 
 
 class WebhookAttempt(Base):

@@ -1,0 +1,222 @@
+"""Deliveries of events to webhooks: written with the event, taken up, sent elsewhere, and what became of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections import defaultdict
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert
+
+from app.db.models import (
+    Batch,
+    Event,
+    WebhookAttempt,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from app.db.repositories import webhooks as repository
+from app.db.uow import UnitOfWork
+from app.domain.ids import utc_now
+from app.domain.permissions import Permission, Principal, Role
+from app.domain.webhooks import (
+    DISABLE_AFTER,
+    JOB_ENDS,
+    RETRY_DELAYS_S,
+    SEND_TIMEOUT_S,
+    DeliveryState,
+    DisabledReason,
+    retry_delay_s,
+)
+from app.integrations.webhooks import Message, Sent
+from app.services import audit
+from app.services.api_keys import principal_of
+
+# Who takes a delivery up and is not heard of again has it taken away; twice the longest attempt is enough.
+LEASE_S = 2 * SEND_TIMEOUT_S
+_GONE = 410
+_EARMARK = Principal("Earmark", Role.ADMIN)
+
+
+# --- the outbox
+
+
+async def enqueue(uow: UnitOfWork, events: Sequence[Event], batches: Mapping[uuid.UUID, Batch]) -> None:
+    """Write a delivery for each endpoint that wants an event and may hear of it, and for the callbacks of jobs that end."""
+    rows: list[dict[str, Any]] = []
+    endpoints = await repository.listening(uow.session)
+    owners = {endpoint.id: owner_of(endpoint) for endpoint in endpoints}
+    for event in events:
+        batch = batches.get(event.batch_id) if event.batch_id else None
+        for endpoint in endpoints:
+            wanted = not endpoint.event_types or event.type in endpoint.event_types
+            if wanted and _may_hear(owners[endpoint.id], batch):
+                rows.append(_delivery(endpoint.id, event))
+    ended = {event.job_id: event for event in events if event.type in JOB_ENDS and event.job_id is not None}
+    for job_id, callback in (await repository.callbacks_of(uow.session, ended.keys())).items() if ended else ():
+        rows.append(_delivery(callback.endpoint_id, ended[job_id], url=callback.url))
+    if rows:
+        await uow.session.execute(insert(WebhookDelivery), rows)
+
+
+def _delivery(endpoint_id: uuid.UUID, event: Event, *, url: str | None = None) -> dict[str, Any]:
+    return {"endpoint_id": endpoint_id, "event_id": event.id, "url": url}
+
+
+def owner_of(endpoint: WebhookEndpoint) -> Principal | None:
+    """Who the endpoint belongs to, as of now; None if that is a key that has been revoked or has expired."""
+    if endpoint.user is not None:
+        return Principal(endpoint.user.name, endpoint.user.role, user_id=endpoint.user.id)
+    key = endpoint.api_key
+    if key is None or key.revoked_at is not None or (key.expires_at is not None and key.expires_at <= utc_now()):
+        return None
+    return principal_of(key)
+
+
+def _may_hear(owner: Principal | None, batch: Batch | None) -> bool:
+    """An endpoint is told what its owner may see."""
+    if owner is None or not owner.may(Permission.WEBHOOKS_MANAGE) or not owner.may(Permission.JOBS_READ):
+        return False
+    if batch is None or not batch.private or owner.may(Permission.BATCHES_SEE_PRIVATE):
+        return True
+    return (batch.user_id is not None and batch.user_id == owner.user_id) or (
+        batch.api_key_id is not None and batch.api_key_id == owner.api_key_id
+    )
+
+
+# --- on their way
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parcel:
+    """A delivery that has been taken up. ``number`` counts its attempts, from 1."""
+
+    delivery_id: uuid.UUID
+    endpoint_id: uuid.UUID
+    number: int
+    message: Message
+
+
+async def endpoints_with_due(uow: UnitOfWork) -> list[uuid.UUID]:
+    return [endpoint.id for endpoint in await repository.endpoints_with_due(uow.session, utc_now())]
+
+
+async def take_due(uow: UnitOfWork, busy: Mapping[uuid.UUID, int], *, slots: int, probes: int) -> list[Parcel]:
+    """Take up what is due: of each endpoint up to ``slots`` at a time (``busy`` says how many are out already), and of one
+    that failed last time only up to ``probes``."""
+    now = utc_now()
+    endpoints = {endpoint.id: endpoint for endpoint in await repository.endpoints_with_due(uow.session, now)}
+    due: list[uuid.UUID] = []
+    for endpoint in endpoints.values():
+        free = (slots if endpoint.failing_since is None else probes) - busy.get(endpoint.id, 0)
+        if free > 0 and owner_of(endpoint) is not None:
+            due += await repository.due_ids(uow.session, endpoint.id, now, free)
+    if not due:
+        return []
+    taken = await repository.take(uow.session, due, now, now + timedelta(seconds=LEASE_S))
+    return [_parcel(delivery, endpoints[delivery.endpoint_id], now) for delivery in taken]
+
+
+def _parcel(delivery: WebhookDelivery, endpoint: WebhookEndpoint, now: datetime) -> Parcel:
+    message = Message(
+        id=str(delivery.event_id),
+        url=delivery.url or endpoint.url,
+        body=delivery.event.payload or "",
+        secrets=_secrets(endpoint, now),
+    )
+    return Parcel(delivery_id=delivery.id, endpoint_id=endpoint.id, number=delivery.attempts, message=message)
+
+
+def _secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
+    if endpoint.one_off:
+        assert endpoint.api_key is not None
+        return [endpoint.api_key.webhook_secret]
+    assert endpoint.secret is not None
+    until = endpoint.previous_secret_until
+    previous = endpoint.previous_secret if until is not None and until > now else None
+    return [endpoint.secret, previous] if previous else [endpoint.secret]
+
+
+# --- what became of them
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """An attempt that is over."""
+
+    parcel: Parcel
+    sent: Sent
+
+
+async def record_outcomes(
+    uow: UnitOfWork, outcomes: Collection[Outcome], *, delays_s: Sequence[float] = RETRY_DELAYS_S
+) -> None:
+    """Log the attempts, end or postpone their deliveries, and note how the endpoints are doing."""
+    there = await repository.still_there(uow.session, [outcome.parcel.delivery_id for outcome in outcomes])
+    outcomes = [outcome for outcome in outcomes if outcome.parcel.delivery_id in there]
+    if not outcomes:
+        return
+    await uow.session.execute(insert(WebhookAttempt), [_attempt(outcome) for outcome in outcomes])
+    await repository.move_on(uow.session, [_change(outcome, delays_s) for outcome in outcomes])
+    by_endpoint: dict[uuid.UUID, list[Outcome]] = defaultdict(list)
+    for outcome in outcomes:
+        by_endpoint[outcome.parcel.endpoint_id].append(outcome)
+    for endpoint_id in sorted(by_endpoint):
+        await _note_health(uow, endpoint_id, by_endpoint[endpoint_id])
+
+
+def _attempt(outcome: Outcome) -> dict[str, Any]:
+    sent = outcome.sent
+    return {
+        "delivery_id": outcome.parcel.delivery_id,
+        "number": outcome.parcel.number,
+        "sent_at": sent.sent_at,
+        "duration_ms": sent.duration_ms,
+        "status": sent.status,
+        "error": sent.error,
+        "request_headers": sent.request_headers,
+        "response_headers": sent.response_headers,
+        "response_body": sent.response_body,
+    }
+
+
+def _change(outcome: Outcome, delays_s: Sequence[float]) -> dict[str, Any]:
+    now, sent = utc_now(), outcome.sent
+    delay_s = None if sent.succeeded or sent.status == _GONE else retry_delay_s(outcome.parcel.number, delays_s)
+    state = DeliveryState.DELIVERED if sent.succeeded else DeliveryState.FAILED
+    return {
+        "key": outcome.parcel.delivery_id,
+        "number": outcome.parcel.number,
+        "to_state": state if delay_s is None else DeliveryState.PENDING,
+        "to_due_at": now + timedelta(seconds=delay_s or 0),
+        "to_finished_at": now if delay_s is None else None,
+    }
+
+
+async def _note_health(uow: UnitOfWork, endpoint_id: uuid.UUID, outcomes: Sequence[Outcome]) -> None:
+    now = utc_now()
+    endpoint = await uow.session.get(WebhookEndpoint, endpoint_id, populate_existing=True, with_for_update=_ROW_ONLY)
+    if endpoint is None:
+        return
+    if any(outcome.sent.succeeded for outcome in outcomes):
+        endpoint.last_success_at, endpoint.failing_since = now, None
+    elif endpoint.failing_since is None:
+        endpoint.failing_since = now
+    if endpoint.one_off or endpoint.disabled_at is not None:
+        return
+    if any(outcome.sent.status == _GONE for outcome in outcomes):
+        _disable(uow, endpoint, DisabledReason.GONE)
+    elif endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLE_AFTER:
+        _disable(uow, endpoint, DisabledReason.FAILING)
+
+
+_ROW_ONLY = {"of": WebhookEndpoint, "key_share": True}
+
+
+def _disable(uow: UnitOfWork, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
+    endpoint.disabled_at, endpoint.disabled_reason = utc_now(), reason
+    details = {"url": endpoint.url, "reason": reason}
+    audit.record(uow, _EARMARK, "webhook.disable", target_type="webhook", target_id=endpoint.id, details=details)

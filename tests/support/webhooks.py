@@ -1,0 +1,51 @@
+"""Endpoints and deliveries for tests, made and looked at through the services."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from app.db.uow import Store
+from app.domain.jobs import EventType
+from app.domain.permissions import Principal
+from app.domain.webhook_views import DeliveryOut, EndpointCreated, EndpointOut, NewEndpoint
+from app.services.delivery_log import list_deliveries
+from app.services.webhooks import create_endpoint, get_endpoint
+from tests.support.receiver import Received
+
+
+async def make_endpoint(store: Store, owner: Principal, url: str, *event_types: EventType) -> EndpointCreated:
+    async with store.writing() as uow:
+        return await create_endpoint(uow, owner, NewEndpoint(url=url, event_types=list(event_types)))
+
+
+async def look(store: Store, owner: Principal, endpoint_id: uuid.UUID) -> EndpointOut:
+    async with store.reading() as uow:
+        return await get_endpoint(uow, owner, endpoint_id)
+
+
+async def deliveries(store: Store, owner: Principal, endpoint_id: uuid.UUID) -> list[DeliveryOut]:
+    async with store.reading() as uow:
+        return (await list_deliveries(uow, owner, endpoint_id, limit=100)).items
+
+
+async def until_deliveries(
+    store: Store, owner: Principal, endpoint_id: uuid.UUID, wanted: Callable[[list[DeliveryOut]], bool]
+) -> list[DeliveryOut]:
+    """The endpoint's deliveries once they are as wanted."""
+    async with asyncio.timeout(30):
+        while not wanted(found := await deliveries(store, owner, endpoint_id)):
+            await asyncio.sleep(0.02)
+    return found
+
+
+def verified(request: Received, secret: str) -> dict[str, Any]:
+    """The message, its signature checked by the reference library."""
+    Webhook(secret).verify(request.body, request.headers)
+    message: dict[str, Any] = json.loads(request.body)
+    return message
