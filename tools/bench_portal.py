@@ -6,28 +6,16 @@ in this process and without a network. Each page is asked for many times; its me
 
 from __future__ import annotations
 
-import argparse
-import asyncio
 import json
-import math
 import random
-import re
-import statistics
-import sys
-import tempfile
-import time
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 from typing import Any
 
-import httpx
-from litestar import Litestar
 from sqlalchemy import insert, text
 
 from app.db.engine import Database
-from app.db.migrations import downgrade, upgrade
 from app.db.models import ApiKey, Asset, AuditEntry, Batch, Job, Review, SearchTerm, User
 from app.domain.genres import GENRES, tier_of
 from app.domain.ids import new_id, utc_now
@@ -37,19 +25,46 @@ from app.domain.permissions import Role
 from app.domain.results import ModelRef, Timings, Window, genre_result
 from app.domain.reviews import ReviewState
 from app.domain.search import sort_name, terms_of
-from app.main import create_app
-from app.services.accounts import Identity, sign_in
-from app.settings import Settings
 
 MEDIAN_LIMIT_MS = 50
 GROWTH_LIMIT = 1.5
 _CHUNK = 2_000
 _PER_DAY = 300
 _BATCH_LENGTH = 200
-_WORDS = (
-    "morning evening river stone silver golden night market winter summer spring brand film gala take final mix "
-    "archive reel session studio live demo interview theme opening closing teaser trailer loop bed jingle"
-).split()
+_WORDS = [
+    "morning",
+    "evening",
+    "river",
+    "stone",
+    "silver",
+    "golden",
+    "night",
+    "market",
+    "winter",
+    "summer",
+    "spring",
+    "brand",
+    "film",
+    "gala",
+    "take",
+    "final",
+    "mix",
+    "archive",
+    "reel",
+    "session",
+    "studio",
+    "live",
+    "demo",
+    "interview",
+    "theme",
+    "opening",
+    "closing",
+    "teaser",
+    "trailer",
+    "loop",
+    "bed",
+    "jingle",
+]
 _HAN = ("夏日", "广告", "终混", "开场", "片头", "访谈", "晚会", "品牌", "校园", "古典")
 _ARTISTS = ("The Larks", "Norrland Quartet", "Ada Brandt", "晨光乐队", "Studio 9", "Kitchen Window", None)
 
@@ -117,7 +132,9 @@ def _job(asset: dict[str, Any], state: JobState, **owner: uuid.UUID | None) -> d
         "created_at": created_at,
         "started_at": None if state is JobState.QUEUED else created_at + took / 3,
         "finished_at": None if state is JobState.QUEUED else created_at + took,
-        **dict.fromkeys(("result", "genre", "probability", "tier", "label", "error", "user_id", "api_key_id", "batch_id")),
+        **dict.fromkeys(
+            ("result", "genre", "probability", "tier", "label", "error", "user_id", "api_key_id", "batch_id")
+        ),
         **owner,
     }
     if state is JobState.DONE:

@@ -140,10 +140,10 @@ _PROBABILITIES: dict[Tier, ColumnElement[bool]] = {
 
 def _behind(order: LibraryOrder, cursor: LibraryCursor) -> ColumnElement[bool]:
     keys = _KEYS[order]
-    here: ColumnElement[Any] = keys[0]
-    there: ColumnElement[Any] = literal(cursor.id, keys[-1].type)
-    if len(keys) > 1:
-        here, there = tuple_(*keys), tuple_(literal(cursor.value, keys[0].type), there)
+    last = literal(cursor.id, keys[-1].type)
+    if len(keys) == 1:
+        return keys[0] < last if order in _DESCENDING else keys[0] > last
+    here, there = tuple_(*keys), tuple_(literal(cursor.value, keys[0].type), last)
     return here < there if order in _DESCENDING else here > there
 
 
@@ -169,8 +169,8 @@ class Found:
 
 
 def _found(row: Row[Any]) -> Found:
-    job_id, *keys = row
-    return Found(job_id, LibraryCursor(keys[0] if len(keys) > 1 else None, keys[-1]))
+    """The id, then the keys of the order, the last of which is an id as well."""
+    return Found(row[0], LibraryCursor(row[1] if len(row) > 2 else None, row[-1]))
 
 
 async def find(
