@@ -167,14 +167,15 @@ class EventMessage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EventOut(msgspec.Struct, frozen=True, kw_only=True):
-    """What happened. The same event has the same id in webhooks."""
+    """What happened. The same event has the same id in webhooks, and `job` or `batch` is there called `data`."""
 
     id: uuid.UUID
     type: EventType
     timestamp: Annotated[datetime, Meta(description="When it happened")]
-    data: Annotated[
-        dict[str, object], Meta(description="`job.*` and `review.decided`: the job; `batch.done`: the batch in numbers")
+    job: Annotated[
+        JobOut | None, Meta(description="The job as it was then, without its windows; null for `batch.done`")
     ]
+    batch: Annotated[BatchEnd | None, Meta(description="The batch in numbers, for `batch.done`")]
 
 
 class EventPage(msgspec.Struct, frozen=True, kw_only=True):

@@ -27,6 +27,7 @@ from litestar.types import ControllerRouterHandler
 
 from app import __version__
 from app.domain.jobs import JobKind
+from app.routes.openapi_webhooks import webhook_descriptions
 from app.routes.problems import PROBLEM_MEDIA_TYPE, Problem
 
 _DESCRIPTION = """
@@ -116,8 +117,10 @@ def openapi_config() -> OpenAPIConfig:
             Tag("jobs", "Recordings and their analyses"),
             Tag("reviews", "What waits for a person, and what people decide"),
             Tag("batches", "Recordings that are submitted together, their progress and reports"),
+            Tag("webhooks", "Being told of events, or asking for them"),
             Tag("catalogue", "Genres, models, and who is asking"),
         ],
+        webhooks=webhook_descriptions(),
         openapi_router=_NoRoutes("/", route_handlers=[]),
         render_plugins=[],
     )

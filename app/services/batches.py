@@ -30,7 +30,7 @@ from app.domain.ids import utc_now
 from app.domain.jobs import EventType, JobState
 from app.domain.permissions import Permission, Principal
 from app.errors import BatchNotFound, Forbidden
-from app.services.events import record_event
+from app.services.events import record_event, record_job_events
 
 PAGE_LIMIT = 100
 
@@ -234,8 +234,7 @@ async def cancel_batch(store: Store, principal: Principal, batch_id: uuid.UUID) 
 
 async def _cancel_some(uow: UnitOfWork, batch_id: uuid.UUID) -> int:
     cancelled = await repository.cancel_jobs(uow.session, batch_id, utc_now(), _STEP)
-    for job_id in cancelled:
-        await record_event(uow, EventType.JOB_CANCELLED, job_id=job_id)
+    await record_job_events(uow, EventType.JOB_CANCELLED, cancelled)
     uow.changed_jobs.extend(cancelled)
     await settle(uow, batch_id)
     return len(cancelled)

@@ -5,13 +5,21 @@ from __future__ import annotations
 from litestar import Router
 from litestar.di import Provide
 
-from app.routes.api import batches, catalogue, jobs, reports, reviews
+from app.routes.api import batches, catalogue, events, jobs, reports, reviews, webhooks
 from app.routes.idempotency import provide_once
 
 
 def api_router() -> Router:
     return Router(
         "/api/v1",
-        route_handlers=[*jobs.HANDLERS, *batches.HANDLERS, *reports.HANDLERS, *catalogue.HANDLERS, *reviews.HANDLERS],
+        route_handlers=[
+            *jobs.HANDLERS,
+            *batches.HANDLERS,
+            *reports.HANDLERS,
+            *catalogue.HANDLERS,
+            *reviews.HANDLERS,
+            *webhooks.HANDLERS,
+            *events.HANDLERS,
+        ],
         dependencies={"once": Provide(provide_once)},
     )
