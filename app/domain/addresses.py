@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Self
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
-IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 # Looks public, but every virtual machine of one large provider finds its host's services there.
@@ -45,7 +44,9 @@ class IntranetHosts:
     """The operator's exceptions: names (which may stand for any address) and networks."""
 
     names: frozenset[str] = frozenset()
-    networks: tuple[IpNetwork, ...] = ()
+    # Apart, because the injection of dependencies looks through every field and knows no union of two such types.
+    networks_v4: tuple[ipaddress.IPv4Network, ...] = ()
+    networks_v6: tuple[ipaddress.IPv6Network, ...] = ()
 
     @classmethod
     def parse(cls, entries: Iterable[str]) -> Self:
@@ -54,25 +55,31 @@ class IntranetHosts:
         Raises:
             ValueError: an entry is none of them.
         """
-        names, networks = set(), []
+        names, networks_v4, networks_v6 = set(), [], []
         for entry in entries:
             try:
-                networks.append(ipaddress.ip_network(entry))
+                network = ipaddress.ip_network(entry)
+                if isinstance(network, ipaddress.IPv4Network):
+                    networks_v4.append(network)
+                else:
+                    networks_v6.append(network)
             except ValueError:
                 if not _is_name(entry):
                     raise ValueError(f"“{entry}” is neither a host name nor a network like 10.1.0.0/16") from None
                 names.add(entry.lower())
-        return cls(frozenset(names), tuple(networks))
+        return cls(frozenset(names), tuple(networks_v4), tuple(networks_v6))
 
     def __bool__(self) -> bool:
-        return bool(self.names or self.networks)
+        return bool(self.names or self.networks_v4 or self.networks_v6)
 
     def has_name(self, host: str) -> bool:
         return host.lower().rstrip(".") in self.names
 
     def has_address(self, address: IpAddress) -> bool:
         candidates = {address, _target(address)}
-        return any(candidate in network for network in self.networks for candidate in candidates)
+        return any(
+            candidate in network for network in (*self.networks_v4, *self.networks_v6) for candidate in candidates
+        )
 
 
 def _is_name(text: str) -> bool:
