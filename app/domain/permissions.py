@@ -32,6 +32,7 @@ class Permission(enum.StrEnum):
     API_KEYS_MANAGE = "api_keys:manage"
     API_KEYS_MANAGE_ANY = "api_keys:manage_any"
     GUIDE_CHANGE = "guide:change"
+    WEBHOOKS_READ = "webhooks:read"
     WEBHOOKS_MANAGE = "webhooks:manage"
     WEBHOOKS_MANAGE_ANY = "webhooks:manage_any"
     REVIEWS_READ = "reviews:read"
@@ -47,6 +48,7 @@ _NEEDED = {
     Permission.API_KEYS_MANAGE: Role.UPLOADER,
     Permission.API_KEYS_MANAGE_ANY: Role.ADMIN,
     Permission.GUIDE_CHANGE: Role.REVIEWER,
+    Permission.WEBHOOKS_READ: Role.UPLOADER,
     Permission.WEBHOOKS_MANAGE: Role.UPLOADER,
     Permission.WEBHOOKS_MANAGE_ANY: Role.ADMIN,
     Permission.REVIEWS_READ: Role.REVIEWER,

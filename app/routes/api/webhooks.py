@@ -34,6 +34,7 @@ from app.services import delivery_log, webhooks
 from app.services.delivery_log import PAGE_LIMIT
 
 _TAGS = ["webhooks"]
+_READ = needs(Permission.WEBHOOKS_READ)
 _MANAGE = needs(Permission.WEBHOOKS_MANAGE)
 _LOCATION = ResponseHeader(
     name="Location", value="/api/v1/webhooks/…", description="Address of the new thing", documentation_only=True
@@ -79,7 +80,7 @@ async def create_webhook(
 
 @get(
     "/webhooks",
-    opt=_MANAGE,
+    opt=_READ,
     operation_id="listWebhooks",
     summary="List webhooks",
     tags=_TAGS,
@@ -92,7 +93,7 @@ async def list_webhooks(read_uow: ReadUow, caller: Caller) -> EndpointList:
 
 @get(
     "/webhooks/{endpoint_id:uuid}",
-    opt=_MANAGE,
+    opt=_READ,
     operation_id="getWebhook",
     summary="Get a webhook",
     tags=_TAGS,
@@ -183,7 +184,7 @@ async def test_webhook(
 
 @get(
     "/webhooks/{endpoint_id:uuid}/deliveries",
-    opt=_MANAGE,
+    opt=_READ,
     operation_id="listDeliveries",
     summary="List deliveries",
     tags=_TAGS,
@@ -208,7 +209,7 @@ async def list_deliveries(
 
 @get(
     "/webhooks/{endpoint_id:uuid}/deliveries/{delivery_id:uuid}",
-    opt=_MANAGE,
+    opt=_READ,
     operation_id="getDelivery",
     summary="Get a delivery",
     tags=_TAGS,
