@@ -1,4 +1,4 @@
-"""The work on one job: claim it, analyse its file, record what came of it.
+"""The work on one job: claim it, have it examined, record what came of it.
 
 Claim and record are short transactions of their own; nothing is held in the database while the compute layer works.
 """
@@ -6,99 +6,90 @@ Claim and record are short transactions of their own; nothing is held in the dat
 from __future__ import annotations
 
 import asyncio
-import secrets
 import time
 import uuid
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
 import structlog
 
 from app.db.uow import Store
-from app.domain.failures import AnalysisFailed, Failure, FailureCode
-from app.domain.keys import spectrogram_key
+from app.domain.failures import Failure
+from app.domain.jobs import AnalysisScope
 from app.domain.preferences import Preferences
-from app.domain.results import GenreResult, ModelRef, Timings, genre_result
-from app.inference.contracts import Analysis
-from app.integrations.files import FileGone, Files
 from app.integrations.outage import Outage
 from app.services.analyses import (
     Claim,
-    FileFacts,
+    Summons,
     claim_job,
     give_back,
-    lost_before,
+    look_at,
     record_failure,
+    record_progress,
     record_result,
 )
+from workers.examination import Examiner, Finding, Report, unexpected
 from workers.gate import Gate
+from workers.serving import LoadedModel
 from workers.trouble import Unreachable, reaching
 
 log = structlog.get_logger(__name__)
 
 # A result is worth some patience with a database that is being restarted.
 _RECORD_DELAYS_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
-# Before a job goes back to the queue because its file is out of reach.
-_STORAGE_PAUSE_S = 5.0
+# Live enough for people, and few enough writes for the database.
+_PROGRESS_EVERY_S = 1.0
+# More of them would be no faster, and each has a decoder process and a file on the disk.
+_WHOLE_RECORDINGS_AT_ONCE = 2
 
 
-class ModelUnavailable(Exception):
-    """The active model can't be loaded; one sentence that says which file and what to do."""
-
-
-class Analyser(Protocol):
-    """The compute layer as a worker sees it."""
-
-    async def analyse(self, content: bytes) -> Analysis:
-        """Analyse one file.
-
-        Raises:
-            AnalysisFailed: this file can't be analysed; says why.
-        """
+class Models(Protocol):
+    def in_use(self) -> AbstractAsyncContextManager[LoadedModel]:
+        """The model for a new job, kept until the context ends."""
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class LoadedModel:
-    """The model that this worker runs."""
-
-    id: uuid.UUID
-    ref: ModelRef
-    analyser: Analyser
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What is to be recorded of a file that could be analysed."""
-
-    result: GenreResult
-    facts: FileFacts
+def _tell_nobody(job_id: uuid.UUID, finding: Finding) -> None:
+    """Nobody else wants to know of results."""
 
 
 class Analyst:
-    """Works on the jobs it is rung for, and knows which it is at."""
+    """Works on the jobs it is rung for, and knows which it is at.
+
+    Args:
+        worker_id: whose claims these are.
+        store: the database.
+        examiner: finds out what there is to record.
+        models: where a job gets its model from.
+        lease_s: how long a claim holds without a sign of life.
+        defaults: what holds where no admin has set anything.
+    """
 
     def __init__(
         self,
         worker_id: uuid.UUID,
         store: Store,
-        files: Files,
+        examiner: Examiner,
         *,
-        model: LoadedModel,
+        models: Models,
         lease_s: float,
         defaults: Preferences,
     ) -> None:
         self.worker_id = worker_id
         self.lease_s = lease_s
+        self.idle = asyncio.Event()
+        self.idle.set()
+        self.tell: Callable[[uuid.UUID, Finding], None] = _tell_nobody
         self._store = store
-        self._files = files
-        self._model = model
+        self._examiner = examiner
+        self._models = models
         self._defaults = defaults
         self._gate = Gate()
+        self._whole_recordings = asyncio.Semaphore(_WHOLE_RECORDINGS_AT_ONCE)
         self._work: dict[uuid.UUID, asyncio.Task[Finding | Failure]] = {}
         self._closed = False
         self._database = Outage("database")
-        self._storage = Outage("storage")
 
     @property
     def job_ids(self) -> list[uuid.UUID]:
@@ -111,10 +102,14 @@ class Analyst:
             task.cancel()
 
     def close(self) -> None:
-        """Take no more jobs, and give back those that are not finished."""
+        """Take no more jobs."""
         self._closed = True
-        for task in self._work.values():
-            task.cancel()
+
+    def release(self, job_ids: Iterable[str]) -> None:
+        """Give back those of the jobs that are not finished, and take no more."""
+        self.close()
+        for job_id in job_ids:
+            self.drop(uuid.UUID(job_id))
 
     async def handle(self, job_id: uuid.UUID) -> None:
         """Do the job if it is still waiting. Whatever goes wrong is settled here: the queue has nothing to repeat."""
@@ -122,13 +117,24 @@ class Analyst:
             try:
                 with reaching(self._database):
                     async with self._store.reading() as uow:
-                        suspect = await lost_before(uow, job_id)
-                async with self._gate.alone() if suspect else self._gate.together():
-                    claim = await self._claim(job_id)
-                    if claim is not None:
-                        await self._work_on(claim)
+                        summons = await look_at(uow, job_id)
+                if summons is not None:
+                    async with self._admitted(summons):
+                        claim = await self._claim(job_id)
+                        if claim is not None:
+                            await self._work_on(claim)
             except Unreachable:
                 return  # the sweep rings again, or takes the lease away
+
+    @asynccontextmanager
+    async def _admitted(self, summons: Summons) -> AsyncIterator[None]:
+        """Wait for the moment at which a job may begin. Whole recordings are too long to be alone; they step aside instead."""
+        if summons.scope is AnalysisScope.FULL:
+            async with self._whole_recordings, self._gate.together():
+                yield
+        else:
+            async with self._gate.alone() if summons.lost else self._gate.together():
+                yield
 
     async def _claim(self, job_id: uuid.UUID) -> Claim | None:
         if self._closed:
@@ -140,6 +146,7 @@ class Analyst:
     async def _work_on(self, claim: Claim) -> None:
         task = asyncio.create_task(self._examine(claim), name=f"job {claim.job_id}")
         self._work[claim.job_id] = task
+        self.idle.clear()
         try:
             await asyncio.wait({task})
             if task.cancelled():
@@ -155,51 +162,37 @@ class Analyst:
             raise
         finally:
             del self._work[claim.job_id]
+            if not self._work:
+                self.idle.set()
 
     async def _examine(self, claim: Claim) -> Finding | Failure:
-        """Fetch and analyse the file; every fault becomes a failure of this job alone."""
+        async with self._models.in_use() as model:
+            return await self._examiner.examine(claim, model, self._reporter(claim))
+
+    def _reporter(self, claim: Claim) -> Report:
+        """Notes how far a long analysis has got, and lets those pass who wait to be alone."""
+        noted_s = time.monotonic()
+
+        async def report(progress: float | None) -> None:
+            nonlocal noted_s
+            await self._gate.step_aside()
+            if progress is None or time.monotonic() - noted_s < _PROGRESS_EVERY_S:
+                return
+            noted_s = time.monotonic()
+            if not await self._note_progress(claim, progress):
+                self.drop(claim.job_id)
+                await asyncio.sleep(0)  # where the cancellation arrives
+
+        return report
+
+    async def _note_progress(self, claim: Claim, progress: float) -> bool:
+        """False if the job is no longer ours."""
         try:
-            return await self._find_out(claim)
-        except AnalysisFailed as error:
-            return error.failure
-        except FileGone:
-            return Failure(FailureCode.FILE_GONE)
+            with reaching(self._database):
+                async with self._store.writing() as uow:
+                    return await record_progress(uow, claim, progress)
         except Unreachable:
-            await asyncio.sleep(_STORAGE_PAUSE_S)
-            raise
-        except Exception as error:  # noqa: BLE001  logged with its traceback under the id that the job's error carries
-            return _unexpected(error)
-
-    async def _find_out(self, claim: Claim) -> Finding:
-        started_s = time.monotonic()
-        if claim.storage_key is None:
-            raise FileGone(str(claim.job_id))
-        with reaching(self._storage):
-            content = await self._files.read(claim.storage_key)
-        fetch_ms = _since_ms(started_s)
-        analysis = await self._model.analyser.analyse(content)
-        with reaching(self._storage):
-            await self._files.put_bytes(spectrogram_key(claim.job_id), analysis.spectrogram_png)
-        timings = Timings(
-            queued=claim.queued_ms,
-            fetch=fetch_ms,
-            decode=analysis.decode_ms,
-            features=analysis.features_ms,
-            forward=analysis.forward_ms,
-            total=claim.queued_ms + _since_ms(started_s),
-        )
-        return self._finding(analysis, timings)
-
-    def _finding(self, analysis: Analysis, timings: Timings) -> Finding:
-        clip = analysis.clip
-        result = genre_result(
-            analysis.windows,
-            analysed_seconds=analysis.analysed_seconds,
-            audible=clip.audible,
-            timings_ms=timings,
-            model=self._model.ref,
-        )
-        return Finding(result, FileFacts(clip.duration_s, clip.sample_rate_hz, clip.channels, clip.title, clip.artist))
+            return True  # as far as we know; the result is what matters
 
     async def _record(self, claim: Claim, outcome: Finding | Failure) -> None:
         for delay_s in _RECORD_DELAYS_S:
@@ -207,31 +200,34 @@ class Analyst:
                 return await self._record_once(claim, outcome)
             except Unreachable:
                 await asyncio.sleep(delay_s)
-            except Exception as error:  # noqa: BLE001  as above: what can't be recorded is a failure that can
-                outcome = _unexpected(error)
+            except Exception as error:  # noqa: BLE001  what can't be recorded is a failure that can
+                outcome = unexpected(error)
         raise Unreachable
 
     async def _record_once(self, claim: Claim, outcome: Finding | Failure) -> None:
-        unwanted_key = None
+        if isinstance(outcome, Failure):
+            await self._record_failure(claim, outcome)
+        else:
+            await self._record_finding(claim, outcome)
+
+    async def _record_failure(self, claim: Claim, failure: Failure) -> None:
         with reaching(self._database):
             async with self._store.writing() as uow:
-                if isinstance(outcome, Failure):
-                    unwanted_key = await record_failure(uow, claim, outcome)
-                else:
-                    await record_result(uow, claim, outcome.result, outcome.facts, defaults=self._defaults)
-        if isinstance(outcome, Failure):
-            log.info("job failed", code=outcome.code)
-        else:
-            log.info("job done", genre=outcome.result.top1.genre, total_ms=round(outcome.result.timings_ms.total))
+                unwanted_key = await record_failure(uow, claim, failure)
+        log.info("job failed", code=failure.code)
         if unwanted_key is not None:
-            await self._delete(unwanted_key)
+            await self._examiner.delete(unwanted_key)
 
-    async def _delete(self, key: str) -> None:
-        try:
-            with reaching(self._storage):
-                await self._files.delete(key)
-        except Unreachable:
-            return  # the sweep deletes what no row knows
+    async def _record_finding(self, claim: Claim, finding: Finding) -> None:
+        result = finding.result
+        with reaching(self._database):
+            async with self._store.writing() as uow:
+                ours = await record_result(
+                    uow, claim, result, finding.facts, defaults=self._defaults, model_id=finding.model_id
+                )
+        log.info("job done", genre=result.top1.genre, total_ms=round(result.timings_ms.total))
+        if ours:
+            self.tell(claim.job_id, finding)
 
     async def _give_back(self, claim: Claim) -> None:
         """Return the job to the queue; does nothing to one that is no longer ours."""
@@ -241,13 +237,3 @@ class Analyst:
                     await give_back(uow, claim)
         except Unreachable:
             return  # the lease ends by itself
-
-
-def _unexpected(error: Exception) -> Failure:
-    error_id = secrets.token_hex(6)
-    log.error("analysis failed unexpectedly", error_id=error_id, exc_info=error)
-    return Failure(FailureCode.INTERNAL, {"error_id": error_id})
-
-
-def _since_ms(started_s: float) -> float:
-    return (time.monotonic() - started_s) * 1000

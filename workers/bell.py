@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -17,18 +18,21 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import Worker, func
 
-from app.integrations.queue import ANALYSE, ANALYSIS_QUEUE, REDIS_TROUBLE, open_queue
+from app.integrations.queue import ANALYSE, REDIS_TROUBLE, open_queue
 
 log = structlog.get_logger(__name__)
 
 Ring = Callable[[str], Awaitable[None]]
+# Called with the ids of the jobs that shall not go on.
+Release = Callable[[Collection[str]], None]
 
 # arq marks a job as running for its longest timeout, which would keep the job of a killed worker waiting for as long.
 # So the mark is short and refreshed while the job runs.
 _MARK_S = 15.0
 _MARK_REFRESH_S = 4.0
 _POLL_DELAY_S = 0.1
-_JOB_TIMEOUT_S = 3600.0
+# A whole recording may have 24 hours.
+_JOB_TIMEOUT_S = 86_400.0
 # The database counts the attempts that matter.
 _MAX_TRIES = 1_000_000
 # Together about a minute of waiting for Redis before arq's worker gives up.
@@ -40,16 +44,25 @@ _LONGEST_DELAY_S = 15.0
 _CALM_S = 60.0
 
 
-def _make_worker(ring: Ring, redis: ArqRedis, max_jobs: int) -> Worker:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A queue to listen at, and how many of its jobs may run at once."""
+
+    redis_url: str
+    queue_name: str
+    max_jobs: int
+
+
+def _make_worker(ring: Ring, redis: ArqRedis, line: Line) -> Worker:
     async def analyse(ctx: dict[Any, Any], job_id: str) -> None:  # noqa: ARG001  arq hands it over
         await ring(job_id)
 
     worker = Worker(
         [func(analyse, name=ANALYSE)],
-        queue_name=ANALYSIS_QUEUE,
+        queue_name=line.queue_name,
         redis_pool=redis,
         handle_signals=False,
-        max_jobs=max_jobs,
+        max_jobs=line.max_jobs,
         job_timeout=_JOB_TIMEOUT_S,
         keep_result=0,
         max_tries=_MAX_TRIES,
@@ -110,30 +123,34 @@ async def _listen(redis: ArqRedis, worker: Worker, stopped: asyncio.Task[bool]) 
     return loop.exception() if loop.done() and not loop.cancelled() else None
 
 
-async def answer(
-    redis_url: str,
-    ring: Ring,
-    stop: asyncio.Event,
-    *,
-    max_jobs: int,
-    drain_s: float,
-    release: Callable[[], None],
-) -> None:
-    """Call ``ring`` with the id of each job that is rung for, ``max_jobs`` at once, until ``stop``.
+async def answer(line: Line, ring: Ring, stop: asyncio.Event, *, drain_s: float, release: Release) -> None:
+    """Call ``ring`` with the id of each job that is rung for, until ``stop``.
 
-    Then running calls may end within ``drain_s``; after that ``release`` is called, which must make them return.
+    Then running calls may end within ``drain_s``; after that ``release`` is called with those that have not, and must make
+    them return.
     """
+    at: set[str] = set()
+
+    async def noted(job_id: str) -> None:
+        at.add(job_id)
+        try:
+            await ring(job_id)
+        finally:
+            at.discard(job_id)
+
     delay_s = _FIRST_DELAY_S
     stopped = asyncio.create_task(stop.wait())
     while not stop.is_set():
         started_s = time.monotonic()
-        redis = open_queue(redis_url, retries=_REDIS_RETRIES)
-        worker = _make_worker(ring, redis, max_jobs)
+        redis = open_queue(line.redis_url, retries=_REDIS_RETRIES)
+        worker = _make_worker(noted, redis, line)
         error = await _listen(redis, worker, stopped)
-        await _finish(worker, redis, release if stop.is_set() else None, drain_s)
+        await _finish(worker, redis, (lambda: release(frozenset(at))) if stop.is_set() else None, drain_s)
         if not stop.is_set():
             delay_s = _FIRST_DELAY_S if time.monotonic() - started_s > _CALM_S else delay_s
-            log.warning("the queue was lost, listening again", error=repr(error)[:300], delay_s=delay_s)
+            log.warning(
+                "the queue was lost, listening again", queue=line.queue_name, error=repr(error)[:300], delay_s=delay_s
+            )
             await asyncio.wait({stopped}, timeout=delay_s)
             delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
     stopped.cancel()

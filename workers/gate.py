@@ -40,6 +40,16 @@ class Gate:
             async with self._changed:
                 self._changed.notify_all()
 
+    async def step_aside(self) -> None:
+        """Let those be alone now who wait for it; for who is inside together, and stays for long."""
+        if self._alone:
+            await self._leave_together()
+            try:
+                async with self._changed:
+                    await self._changed.wait_for(lambda: self._alone == 0)
+            finally:
+                self._together += 1  # also if cancelled: the context that we are in will leave
+
     async def _leave_together(self) -> None:
         async with self._changed:
             self._together -= 1

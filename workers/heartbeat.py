@@ -14,6 +14,7 @@ from app.integrations.outage import Outage
 from app.services.analyses import renew_leases
 from app.services.workers import remove_worker, report_worker
 from workers.analysis import Analyst
+from workers.serving import Serving
 from workers.trouble import Unreachable, reaching
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,8 @@ class Heartbeat:
 
     def __init__(self, worker_id: uuid.UUID, store: Store, *, lease_s: float) -> None:
         self.state = WorkerState.STARTING
-        self._model_id: uuid.UUID | None = None
         self._analyst: Analyst | None = None
+        self._serving: Serving | None = None
         self._worker_id = worker_id
         self._store = store
         self._lease_s = lease_s
@@ -39,9 +40,9 @@ class Heartbeat:
         await self.beat()
         self._task = asyncio.create_task(self._keep_beating(), name="heartbeat")
 
-    async def serve(self, analyst: Analyst, model_id: uuid.UUID) -> None:
+    async def serve(self, analyst: Analyst, serving: Serving) -> None:
         """From now on the worker is ready, and the leases of the analyst's jobs are renewed."""
-        self._analyst, self._model_id, self.state = analyst, model_id, WorkerState.READY
+        self._analyst, self._serving, self.state = analyst, serving, WorkerState.READY
         await self.beat()
 
     async def stop(self) -> None:
@@ -55,12 +56,13 @@ class Heartbeat:
 
     async def beat(self) -> None:
         """Report, renew, and drop the jobs that were cancelled or taken away meanwhile."""
-        analyst = self._analyst
+        analyst, serving = self._analyst, self._serving
+        model_id, trouble = (serving.current.id, serving.trouble) if serving else (None, None)
         held = analyst.job_ids if analyst else []
         try:
             with reaching(self._database):
                 async with self._store.writing() as uow:
-                    await report_worker(uow, self._worker_id, self.state, model_id=self._model_id)
+                    await report_worker(uow, self._worker_id, self.state, message=trouble, model_id=model_id)
                     kept = await renew_leases(uow, self._worker_id, held, lease_s=self._lease_s)
         except Unreachable:
             return

@@ -1,4 +1,4 @@
-"""The active model: found, verified, and put to work. torch is imported only once there is something to load."""
+"""Models from their bundles: verified, and put to work. torch is imported only once there is something to load."""
 
 from __future__ import annotations
 
@@ -13,67 +13,66 @@ import structlog
 from app.domain.results import ModelRef
 from app.domain.views import ModelOut
 from app.errors import DeviceMissing, ModelBroken
-from app.integrations.outage import Outage
-from app.resources import Resources
-from app.services.models import active_model
 from app.settings import Settings
-from workers.analysis import LoadedModel, ModelUnavailable
-from workers.trouble import reaching
+from workers.serving import LoadedModel, ModelUnavailable
 
 if TYPE_CHECKING:
     from app.inference.adaptive import AdaptiveNetwork
     from app.inference.contracts import Featurizer
+    from app.inference.decoding import SandboxedDecoder
     from app.inference.gpu_network import GpuNetwork
 
 log = structlog.get_logger(__name__)
 
-_NO_MODEL = (
-    "No model is active. Import one (earmark model import PATH) and activate it (earmark model activate NAME), "
-    "or build the starter (earmark model starter)."
-)
+
+class BundleLoader:
+    """Implements ``serving.Loader``. All models share the decoder processes."""
+
+    def __init__(self, settings: Settings, decoder: SandboxedDecoder) -> None:
+        self._settings = settings
+        self._decoder = decoder
+
+    @asynccontextmanager
+    async def load(self, model: ModelOut) -> AsyncIterator[LoadedModel]:
+        """The model, ready to analyse.
+
+        Raises:
+            ModelUnavailable: its files are missing or damaged, or its device is.
+        """
+        try:
+            network, featurizer = await asyncio.to_thread(_load, self._settings, model)
+        except (ModelBroken, DeviceMissing) as error:
+            raise ModelUnavailable(str(error)) from error
+
+        from app.inference.engine import Engine  # noqa: PLC0415  torch is slow to import
+        from app.inference.long_decoding import SandboxedLongDecoder  # noqa: PLC0415
+
+        try:
+            engine = Engine(
+                self._decoder,
+                featurizer,
+                network,
+                batch_windows=self._settings.batch_windows,
+                feature_threads=os.cpu_count() or 1,
+                long_decoder=SandboxedLongDecoder(timeout_s=self._settings.decode_timeout_s),
+            )
+            async with engine:
+                yield LoadedModel(model.id, ModelRef(model.name, model.version, model.sha256, model.starter), engine)
+        finally:
+            network.close()
 
 
 @asynccontextmanager
-async def open_model(settings: Settings, parts: Resources) -> AsyncIterator[LoadedModel]:
-    """The active model, ready to analyse.
-
-    Raises:
-        ModelUnavailable: none is active, its files are missing or damaged, or its device is.
-        Unreachable: the database is out of reach.
-    """
-    model = await _active(parts)
-    try:
-        network, featurizer = await asyncio.to_thread(_load, settings, model)
-    except (ModelBroken, DeviceMissing) as error:
-        raise ModelUnavailable(str(error)) from error
-
+async def open_loader(settings: Settings) -> AsyncIterator[BundleLoader]:
+    """What loads models, with its decoder processes started."""
     from app.inference.decoding import SandboxedDecoder  # noqa: PLC0415  only a worker with a model needs them
-    from app.inference.engine import Engine  # noqa: PLC0415
 
     decoder = SandboxedDecoder(processes=settings.decode_processes, timeout_s=settings.decode_timeout_s)
     await decoder.start()
     try:
-        engine = Engine(
-            decoder,
-            featurizer,
-            network,
-            batch_windows=settings.batch_windows,
-            feature_threads=os.cpu_count() or 1,
-        )
-        async with engine:
-            yield LoadedModel(model.id, ModelRef(model.name, model.version, model.sha256, model.starter), engine)
+        yield BundleLoader(settings, decoder)
     finally:
         await decoder.close()
-        network.close()
-
-
-async def _active(parts: Resources) -> ModelOut:
-    with reaching(Outage("database")):
-        async with parts.store.reading() as uow:
-            model = await active_model(uow)
-    if model is None:
-        raise ModelUnavailable(_NO_MODEL)
-    return model
 
 
 def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNetwork, Featurizer]:

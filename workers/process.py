@@ -10,23 +10,31 @@ import socket
 import uuid
 from collections.abc import Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 
 import structlog
 import uvloop
 
 from app.db.models import Worker
 from app.domain.ids import new_id
+from app.domain.views import ModelOut
 from app.domain.workers import WorkerState
 from app.integrations.outage import Outage
+from app.integrations.queue import ANALYSIS_QUEUE, BULK_QUEUE
 from app.logs import configure_logging
 from app.resources import Resources, open_resources
+from app.services.models import active_model
 from app.services.workers import remove_worker, report_worker
 from app.settings import Settings
-from workers.analysis import Analyst, LoadedModel, ModelUnavailable
-from workers.bell import answer
+from workers.analysis import Analyst
+from workers.bell import Line, answer
 from workers.chores import Chore, do_chores
 from workers.deliveries import Postman
+from workers.examination import Examiner
+from workers.following import Follower
 from workers.heartbeat import Heartbeat
+from workers.serving import Loader, ModelUnavailable, Serving
+from workers.shadowing import Shadow
 from workers.sources import SourceFetcher
 from workers.trouble import Unreachable, reaching
 
@@ -39,15 +47,19 @@ EXIT_MODEL = 3
 _EXIT_INTERRUPTED = 130
 _FEWEST_JOBS = 4
 _FETCH_EVERY_S = 1.0
+_NO_MODEL = (
+    "No model is active. Import one (earmark model import PATH) and activate it (earmark model activate NAME), "
+    "or build the starter (earmark model starter)."
+)
 
 
-ModelOpener = Callable[[Settings, Resources], AbstractAsyncContextManager[LoadedModel]]
+OpenLoader = Callable[[Settings], AbstractAsyncContextManager[Loader]]
 
 
-def run_analysis(settings: Settings, open_model: ModelOpener) -> int:
+def run_analysis(settings: Settings, open_loader: OpenLoader) -> int:
     """Work on jobs until SIGTERM or Ctrl-C; returns the exit code."""
     configure_logging(settings, "worker")
-    return _run(_analysis(settings, open_model))
+    return _run(_analysis(settings, open_loader))
 
 
 def run_chores(settings: Settings) -> int:
@@ -88,15 +100,17 @@ async def _chores(settings: Settings) -> int:
     return EXIT_OK
 
 
-async def _analysis(settings: Settings, open_model: ModelOpener) -> int:
+async def _analysis(settings: Settings, open_loader: OpenLoader) -> int:
     stop = _stop_on_signals()
     worker_id = new_id()
     async with open_resources(settings) as parts:
         heartbeat = Heartbeat(worker_id, parts.store, lease_s=settings.lease_s)
         await heartbeat.start()
         try:
-            async with open_model(settings, parts) as model:
-                await _serve(settings, parts, model, worker_id=worker_id, heartbeat=heartbeat, stop=stop)
+            first = await _active_model(parts)
+            async with open_loader(settings) as loader, Serving(loader, first) as serving:
+                service = _Service(settings, parts, heartbeat, loader, serving)
+                await service.run(worker_id, stop)
         except ModelUnavailable as error:
             await _report_failure(parts, str(error))
             return EXIT_MODEL
@@ -108,50 +122,75 @@ async def _analysis(settings: Settings, open_model: ModelOpener) -> int:
     return EXIT_OK
 
 
-async def _serve(
-    settings: Settings,
-    parts: Resources,
-    model: LoadedModel,
-    *,
-    worker_id: uuid.UUID,
-    heartbeat: Heartbeat,
-    stop: asyncio.Event,
-) -> None:
-    analyst = Analyst(
-        worker_id,
-        parts.store,
-        parts.files,
-        model=model,
-        lease_s=settings.lease_s,
-        defaults=settings.preferences,
-    )
+async def _active_model(parts: Resources) -> ModelOut:
+    with reaching(Outage("database")):
+        async with parts.store.reading() as uow:
+            model = await active_model(uow)
+    if model is None:
+        raise ModelUnavailable(_NO_MODEL)
+    return model
 
-    async def ring(job_id: str) -> None:
-        await analyst.handle(uuid.UUID(job_id))
 
-    await heartbeat.serve(analyst, model.id)
-    await _forget_failure(parts)
-    log.info("worker ready", model=model.ref.name, version=model.ref.version, worker_id=str(worker_id))
-    async with asyncio.TaskGroup() as group:
-        group.create_task(_announce_stop(stop, heartbeat))
-        group.create_task(
-            answer(
-                parts.redis_url,
-                ring,
-                stop,
-                # A file of 30 s gives two windows: this fills one batch while another one computes.
-                max_jobs=max(_FEWEST_JOBS, settings.batch_windows),
-                drain_s=settings.drain_s,
-                release=analyst.close,
-            )
+@dataclass(frozen=True, slots=True)
+class _Service:
+    """A worker with a model: everything that runs in it until it is stopped."""
+
+    settings: Settings
+    parts: Resources
+    heartbeat: Heartbeat
+    loader: Loader
+    serving: Serving
+
+    async def run(self, worker_id: uuid.UUID, stop: asyncio.Event) -> None:
+        analyst = self._analyst(worker_id)
+        shadow = Shadow(self.loader, self.parts.store, idle=analyst.idle)
+        analyst.tell = shadow.offer
+        follower = Follower(self.parts.store, self.serving, shadow, tell=self.heartbeat.beat)
+        await self.heartbeat.serve(analyst, self.serving)
+        await _forget_failure(self.parts)
+        ref = self.serving.current.ref
+        log.info("worker ready", model=ref.name, version=ref.version, worker_id=str(worker_id))
+        comparing = asyncio.create_task(shadow.work(), name="shadow")
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._announce_stop(stop, analyst))
+                group.create_task(follower.follow(stop))
+                for queue_name in (ANALYSIS_QUEUE, BULK_QUEUE):
+                    group.create_task(self._answer(queue_name, analyst, stop))
+        finally:
+            comparing.cancel()
+            await asyncio.wait({comparing})
+            await shadow.close()
+
+    def _analyst(self, worker_id: uuid.UUID) -> Analyst:
+        settings = self.settings
+        settings.cache_dir.mkdir(parents=True, exist_ok=True)
+        return Analyst(
+            worker_id,
+            self.parts.store,
+            Examiner(self.parts.files, scratch_dir=settings.cache_dir),
+            models=self.serving,
+            lease_s=settings.lease_s,
+            defaults=settings.preferences,
         )
 
+    async def _answer(self, queue_name: str, analyst: Analyst, stop: asyncio.Event) -> None:
+        """Listen at one queue. Each has places of its own, so a full one keeps nobody waiting in the other."""
 
-async def _announce_stop(stop: asyncio.Event, heartbeat: Heartbeat) -> None:
-    await stop.wait()
-    log.info("worker stops: no new jobs, waiting for the running ones")
-    heartbeat.state = WorkerState.STOPPING
-    await heartbeat.beat()
+        async def ring(job_id: str) -> None:
+            await analyst.handle(uuid.UUID(job_id))
+
+        # A file of 30 s gives two windows: this fills one batch while another one computes.
+        max_jobs = max(_FEWEST_JOBS, self.settings.batch_windows)
+        line = Line(redis_url=self.parts.redis_url, queue_name=queue_name, max_jobs=max_jobs)
+        await answer(line, ring, stop, drain_s=self.settings.drain_s, release=analyst.release)
+
+    async def _announce_stop(self, stop: asyncio.Event, analyst: Analyst) -> None:
+        await stop.wait()
+        analyst.close()
+        log.info("worker stops: no new jobs, waiting for the running ones")
+        self.heartbeat.state = WorkerState.STOPPING
+        await self.heartbeat.beat()
 
 
 async def _report_failure(parts: Resources, message: str) -> None:

@@ -1,7 +1,8 @@
-"""Tell an unreachable database or storage, which passes, from a fault, which does not."""
+"""Tell an unreachable database or storage, which passes, from a fault, which does not; and wait until it has."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -38,3 +39,12 @@ def reaching(outage: Outage) -> Iterator[None]:
         outage.failed(error)
         raise Unreachable from error
     outage.passed()
+
+
+async def pause(stop: asyncio.Event, pause_s: float) -> None:
+    """Wait that long, or until ``stop``."""
+    try:
+        async with asyncio.timeout(pause_s):
+            await stop.wait()
+    except TimeoutError:
+        return

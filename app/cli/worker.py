@@ -7,7 +7,7 @@ import sys
 import click
 
 from app.settings import load_settings
-from workers.model import open_model
+from workers.model import open_loader
 from workers.process import run_analysis
 
 
@@ -19,4 +19,4 @@ def worker() -> None:
     """
     settings = load_settings()
     settings.prepare_data_dir()
-    sys.exit(run_analysis(settings, open_model))
+    sys.exit(run_analysis(settings, open_loader))

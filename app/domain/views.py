@@ -12,6 +12,7 @@ from msgspec import Meta
 from app.domain.jobs import AnalysisScope, JobKind, JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.results import GenreResult
+from app.domain.workers import WorkerState
 
 
 class AssetOut(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,8 +89,49 @@ class ModelOut(msgspec.Struct, frozen=True, kw_only=True):
     sha256: str
     starter: Annotated[bool, Meta(description="True: the built-in demonstration model")]
     active: bool
+    shadow_share: Annotated[
+        Annotated[float, Meta(gt=0, le=1)] | None,
+        Meta(description="Share of the jobs that this model scores beside the active one, without being heard"),
+    ]
     created_at: datetime
     card: Annotated[dict[str, object], Meta(description="The model's card: labels, preprocessing, source, metrics")]
+
+
+class ShadowGenreOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How often two models agree where the active one says this genre."""
+
+    genre: str
+    jobs: int
+    agreement: Annotated[float, Meta(ge=0, le=1, description="Share of jobs with the same first genre")]
+    mean_difference: Annotated[float, Meta(description="Mean absolute difference of the sixteen probabilities")]
+    most_often_instead: Annotated[str | None, Meta(description="What the other model says most often if not this")]
+
+
+class ShadowReportOut(msgspec.Struct, frozen=True, kw_only=True):
+    """How a model in the shadow compares with the active one, over the jobs that both have scored."""
+
+    model: ModelOut
+    active: ModelOut
+    jobs: int
+    agreement: Annotated[
+        Annotated[float, Meta(ge=0, le=1)] | None, Meta(description="Share of jobs with the same first genre")
+    ]
+    mean_difference: Annotated[float | None, Meta(description="Mean absolute difference of the sixteen probabilities")]
+    since: Annotated[datetime | None, Meta(description="The first of these jobs")]
+    genres: Annotated[list[ShadowGenreOut], Meta(description="By the active model's first genre, most frequent first")]
+
+
+class WorkerOut(msgspec.Struct, frozen=True, kw_only=True):
+    """A worker process that has been heard of lately."""
+
+    id: uuid.UUID
+    host: str
+    pid: int
+    state: WorkerState
+    message: Annotated[str | None, Meta(description="What hinders it, if anything")]
+    model: Annotated[str | None, Meta(description="Name and version of the model it runs")]
+    started_at: datetime
+    seen_at: datetime
 
 
 class ExampleOut(msgspec.Struct, frozen=True, kw_only=True):

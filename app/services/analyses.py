@@ -13,12 +13,12 @@ from datetime import timedelta
 import msgspec
 from sqlalchemy import ColumnElement, select
 
-from app.db.models import Job
+from app.db.models import Job, Model
 from app.db.repositories import jobs as repository
 from app.db.uow import UnitOfWork, Wakeup
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import utc_now
-from app.domain.jobs import MAX_LOSSES, EventType, JobKind, JobState
+from app.domain.jobs import MAX_LOSSES, AnalysisScope, EventType, JobKind, JobState, is_bulk
 from app.domain.preferences import Preferences
 from app.domain.results import GenreResult
 from app.services import batches, preferences, reviews
@@ -29,12 +29,17 @@ _SWEEP_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A worker's right to a job, until the lease ends. ``queued_ms``: from the upload to this claim."""
+    """A worker's right to a job, until the lease ends.
+
+    ``bulk``: nobody sits and waits for it. ``queued_ms``: from the upload to this claim.
+    """
 
     job_id: uuid.UUID
     attempt: int
     worker_id: uuid.UUID
     kind: JobKind
+    scope: AnalysisScope
+    bulk: bool
     storage_key: str | None
     queued_ms: float
 
@@ -65,13 +70,30 @@ async def claim_job(uow: UnitOfWork, job_id: uuid.UUID, *, worker_id: uuid.UUID,
     job = await repository.get(uow.session, job_id)
     assert job is not None
     uow.changed_jobs.append(job_id)
-    queued_ms = (now - job.created_at).total_seconds() * 1000
-    return Claim(job.id, job.attempt, worker_id, job.kind, job.asset.storage_key, queued_ms)
+    return Claim(
+        job_id=job.id,
+        attempt=job.attempt,
+        worker_id=worker_id,
+        kind=job.kind,
+        scope=job.scope,
+        bulk=is_bulk(job.scope, job.batch_id),
+        storage_key=job.asset.storage_key,
+        queued_ms=(now - job.created_at).total_seconds() * 1000,
+    )
 
 
-async def lost_before(uow: UnitOfWork, job_id: uuid.UUID) -> bool:
-    """Has a worker fallen silent over this job before?"""
-    return bool(await uow.session.scalar(select(Job.losses).where(Job.id == job_id)))
+@dataclass(frozen=True, slots=True)
+class Summons:
+    """What a worker should know before it claims a job. ``lost``: a worker has fallen silent over it before."""
+
+    scope: AnalysisScope
+    lost: bool
+
+
+async def look_at(uow: UnitOfWork, job_id: uuid.UUID) -> Summons | None:
+    """None if there is no such job any more."""
+    row = (await uow.session.execute(select(Job.scope, Job.losses).where(Job.id == job_id))).one_or_none()
+    return Summons(row.scope, lost=row.losses > 0) if row else None
 
 
 async def renew_leases(
@@ -81,6 +103,16 @@ async def renew_leases(
     if not job_ids:
         return set()
     return await repository.renew_leases(uow.session, worker_id, job_ids, utc_now() + timedelta(seconds=lease_s))
+
+
+async def record_progress(uow: UnitOfWork, claim: Claim, progress: float) -> bool:
+    """Note how far a long analysis has got, from 0 to 1; False if the job is no longer the claimer's."""
+    ours = await repository.change_state(
+        uow.session, claim.job_id, [JobState.RUNNING], *_still_ours(claim), progress=progress
+    )
+    if ours:
+        uow.changed_jobs.append(claim.job_id)
+    return ours
 
 
 def _still_ours(claim: Claim) -> tuple[ColumnElement[bool], ...]:
@@ -97,9 +129,18 @@ async def _finish(uow: UnitOfWork, claim: Claim, state: JobState, **values: obje
 
 
 async def record_result(
-    uow: UnitOfWork, claim: Claim, result: GenreResult, facts: FileFacts, *, defaults: Preferences
+    uow: UnitOfWork,
+    claim: Claim,
+    result: GenreResult,
+    facts: FileFacts,
+    *,
+    defaults: Preferences,
+    model_id: uuid.UUID | None = None,
 ) -> bool:
-    """Write result, review entry and event in one transaction; False if the job is no longer the claimer's."""
+    """Write result, review entry and event in one transaction; False if the job is no longer the claimer's.
+
+    ``model_id``: the model that gave the result.
+    """
     job = await _finish(
         uow,
         claim,
@@ -108,6 +149,9 @@ async def record_result(
         genre=result.top1.genre,
         probability=result.top1.probability,
         tier=result.tier,
+        progress=None,
+        # A model that has been deleted meanwhile is still named in the result itself.
+        model_id=select(Model.id).where(Model.id == model_id).scalar_subquery(),
     )
     if job is None:
         return False
@@ -140,10 +184,11 @@ async def give_back(uow: UnitOfWork, claim: Claim) -> None:
         "state": JobState.QUEUED,
         "lease_until": None,
         "worker_id": None,
+        "progress": None,
         "rung_at": utc_now(),
     }
     if await repository.change_state(uow.session, claim.job_id, [JobState.RUNNING], *_still_ours(claim), **values):
-        uow.wakeups.append(Wakeup(claim.job_id, claim.attempt))
+        uow.wakeups.append(Wakeup(claim.job_id, claim.attempt, claim.bulk))
         uow.changed_jobs.append(claim.job_id)
 
 
@@ -163,11 +208,12 @@ async def _requeue(uow: UnitOfWork, job: Job, *conditions: ColumnElement[bool]) 
         "state": JobState.QUEUED,
         "lease_until": None,
         "worker_id": None,
+        "progress": None,
         "rung_at": utc_now(),
         "losses": Job.losses + 1,
     }
     if await repository.change_state(uow.session, job.id, [JobState.RUNNING], *conditions, **values):
-        uow.wakeups.append(Wakeup(job.id, job.attempt))
+        uow.wakeups.append(Wakeup.of(job))
         uow.changed_jobs.append(job.id)
 
 
@@ -190,5 +236,5 @@ async def ring_again(uow: UnitOfWork, *, after_s: float) -> int:
     now = utc_now()
     waiting = await repository.queued_and_unheard(uow.session, now - timedelta(seconds=after_s), _SWEEP_LIMIT)
     await repository.mark_rung(uow.session, [job.id for job in waiting], now)
-    uow.wakeups.extend(Wakeup(job.id, job.attempt) for job in waiting)
+    uow.wakeups.extend(Wakeup.of(job) for job in waiting)
     return len(waiting)

@@ -12,19 +12,22 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.domain.genres import GENRES
-from app.domain.ids import new_id
+from app.domain.jobs import JobKind
 from app.domain.results import ModelRef, Window
-from app.inference.contracts import Analysis, Clip
-from app.resources import Resources
+from app.domain.views import ModelOut
+from app.inference.contracts import Analysis, Clip, Scores
+from app.resources import open_resources
+from app.services.models import NewModel, activate_model, active_model, register_model
 from app.settings import Settings, load_settings
-from workers.analysis import LoadedModel
 from workers.process import run_analysis
+from workers.serving import LoadedModel, ModelUnavailable
 
 CLIP = Clip(
     samples=np.zeros(0, np.float32),
@@ -51,10 +54,15 @@ async def _until_there(path: Path) -> None:
         await asyncio.sleep(0.02)
 
 
-class StandIn:
-    """Does what the content orders."""
+ROW = [0.85] + [0.01] * (len(GENRES) - 1)
+PICTURES = np.zeros((1, 224, 224, 3), np.uint8)
+BROKEN = "broken"  # the name of a model that can't be loaded
 
-    async def analyse(self, content: bytes) -> Analysis:
+
+class StandIn:
+    """Does what the content orders. A whole recording has as many windows as the order has bytes."""
+
+    async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:  # noqa: ARG002  no difference here
         wanted = json.loads(content)
         path = Path(wanted["path"]) if wanted["path"] else None
         if path is not None:
@@ -70,14 +78,42 @@ class StandIn:
                 raise RuntimeError("boom")
             case "corrupt":
                 raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
-        row = [0.85] + [0.01] * (len(GENRES) - 1)
-        return Analysis(CLIP, [Window(0.0, 11.4, row)], 30.0, b"png", 1.0, 2.0, 3.0)
+        return Analysis(CLIP, [Window(0.0, 11.4, ROW)], 30.0, b"png", 1.0, 2.0, 3.0, pictures=PICTURES)
+
+    async def analyse_whole(self, recording_fd: int, report) -> Analysis:
+        content = os.pread(recording_fd, 1_000_000, 0)
+        await report(0.5)
+        analysis = await self.analyse(content)
+        await report(1.0)
+        windows = [Window(10.0 * number, 10.0 * number + 10, ROW) for number in range(len(content))]
+        return replace(analysis, windows=windows, pictures=None)
+
+    async def score(self, pictures) -> Scores:
+        return Scores(np.asarray([ROW] * len(pictures), np.float32), 1.0)
+
+
+class StandInLoader:
+    @asynccontextmanager
+    async def load(self, model: ModelOut) -> AsyncIterator[LoadedModel]:
+        if model.name == BROKEN:
+            raise ModelUnavailable("the files are broken")
+        yield LoadedModel(model.id, ModelRef(model.name, model.version, model.sha256, model.starter), StandIn())
 
 
 @asynccontextmanager
-async def open_stand_in(settings: Settings, parts: Resources) -> AsyncIterator[LoadedModel]:
-    yield LoadedModel(new_id(), ModelRef(name="stand-in", version="1", sha256="0" * 64, starter=False), StandIn())
+async def open_stand_ins(settings: Settings) -> AsyncIterator[StandInLoader]:
+    yield StandInLoader()
+
+
+async def _have_a_model(settings: Settings) -> None:
+    """A worker begins with the active model, so there must be one."""
+    new = NewModel(kind=JobKind.GENRE, name="stand-in", version="1", sha256="0" * 64, starter=False, card={})
+    async with open_resources(settings) as parts, parts.store.writing() as uow:
+        if await active_model(uow) is None:
+            await register_model(uow, new)
+            await activate_model(uow, new.name)
 
 
 if __name__ == "__main__":
-    sys.exit(run_analysis(load_settings(), open_stand_in))
+    asyncio.run(_have_a_model(load_settings()))
+    sys.exit(run_analysis(load_settings(), open_stand_ins))

@@ -17,10 +17,10 @@ from app.domain.jobs import JobState
 from app.domain.keys import audio_key
 from app.integrations.files import Files
 from app.services.jobs import cancel_job, get_job
-from tests.support.factories import ADMIN, MODEL, PREFERENCES, make_job, make_principal
+from tests.support.factories import ADMIN, make_job, make_principal
 from tests.support.stand_in_worker import StandIn, order
-from workers import analysis
-from workers.analysis import Analyst, LoadedModel
+from tests.workers.parts import OneModel, analyst_with
+from workers import examination
 from workers.heartbeat import Heartbeat
 
 
@@ -40,11 +40,6 @@ class Unsteady:
         return await self._files.read(key)
 
 
-def analyst_with(store, files, analyser=None) -> Analyst:
-    model = LoadedModel(new_id(), MODEL, analyser or StandIn())
-    return Analyst(new_id(), store, files, model=model, lease_s=20, defaults=PREFERENCES)
-
-
 @pytest.fixture
 async def job(store, files):
     job = await make_job(store, await make_principal(store))
@@ -58,7 +53,7 @@ async def state_of(store, job_id) -> JobState:
 
 
 async def test_a_job_whose_file_is_out_of_reach_goes_back_and_is_done_later(store, files, job, monkeypatch):
-    monkeypatch.setattr(analysis, "_STORAGE_PAUSE_S", 0.0)
+    monkeypatch.setattr(examination, "_STORAGE_PAUSE_S", 0.0)
     analyst = analyst_with(store, Unsteady(files))
     await analyst.handle(job.id)
     assert await state_of(store, job.id) is JobState.QUEUED
@@ -91,7 +86,7 @@ async def test_a_beat_drops_what_is_no_longer_ours(store, files, job, tmp_path):
         group.create_task(analyst.handle(job.id))
         while not analyst.job_ids:  # noqa: ASYNC110
             await asyncio.sleep(0)
-        await heartbeat.serve(analyst, new_id())
+        await heartbeat.serve(analyst, OneModel())
         assert analyst.job_ids == [job.id]
         async with store.writing() as uow:
             await cancel_job(uow, principal, job.id)
@@ -103,8 +98,8 @@ async def test_a_beat_drops_what_is_no_longer_ours(store, files, job, tmp_path):
 class NamesZero(StandIn):
     """Finds a title that PostgreSQL can't store."""
 
-    async def analyse(self, content):
-        found = await super().analyse(content)
+    async def analyse(self, content, *, urgent=True):
+        found = await super().analyse(content, urgent=urgent)
         return replace(found, clip=replace(found.clip, title="zero \x00 byte"))
 
 

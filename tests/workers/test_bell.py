@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Collection
 
 import pytest
 
 from app.db.uow import Wakeup
 from app.domain.ids import new_id
 from app.integrations import queue
-from app.integrations.queue import RedisOutside
+from app.integrations.queue import ANALYSIS_QUEUE, BULK_QUEUE, RedisOutside
 from app.integrations.valkey import EmbeddedValkey
 from workers import bell
-from workers.bell import answer
+from workers.bell import Line, answer
 
 
 @pytest.fixture
@@ -41,6 +42,7 @@ class Listener:
         self.most = 0
         self.heard: list[str] = []
         self.cancelled: list[str] = []
+        self.released: list[list[str]] = []
         self.changed = asyncio.Condition()
 
     async def ring(self, job_id: str) -> None:
@@ -57,16 +59,21 @@ class Listener:
         finally:
             self.running -= 1
 
+    def release(self, job_ids: Collection[str]) -> None:
+        self.released.append(sorted(job_ids))
+        self.go.set()
+
     async def wait_for(self, count: int) -> None:
         async with asyncio.timeout(30), self.changed:
             await self.changed.wait_for(lambda: len(self.heard) >= count)
 
 
 @contextlib.asynccontextmanager
-async def answering(valkey, listener, **options):
+async def answering(valkey, listener, *, queue_name=ANALYSIS_QUEUE, **options):
     stop = asyncio.Event()
-    settings = {"max_jobs": 2, "drain_s": 10.0, "release": listener.go.set, **options}
-    task = asyncio.create_task(answer(valkey.url, listener.ring, stop, **settings))
+    line = Line(redis_url=valkey.url, queue_name=queue_name, max_jobs=2)
+    settings = {"drain_s": 10.0, "release": listener.release, **options}
+    task = asyncio.create_task(answer(line, listener.ring, stop, **settings))
     yield stop
     stop.set()
     async with asyncio.timeout(30):
@@ -118,17 +125,31 @@ async def test_it_starts_before_redis_does(valkey, outside, monkeypatch):
 async def test_at_a_stop_calls_are_released_after_the_drain_time(valkey, outside):
     listener = Listener()
     async with answering(valkey, listener, drain_s=0.1) as stop:
-        await ring(outside, 2)
+        ids = await ring(outside, 2)
         await listener.wait_for(2)
         stop.set()
-    assert listener.go.is_set()
+    assert listener.released == [sorted(ids)]
     assert listener.cancelled == []
+
+
+async def test_a_full_bulk_queue_keeps_nobody_waiting_in_the_other(valkey, outside):
+    many, single = Listener(), Listener()
+    async with answering(valkey, many, queue_name=BULK_QUEUE), answering(valkey, single):
+        await outside.wake([Wakeup(new_id(), 0, bulk=True) for _ in range(50)])
+        await many.wait_for(2)
+        ids = await ring(outside, 1)
+        await single.wait_for(1)
+        assert single.heard == ids
+        assert many.running == 2
+        single.go.set()
+        many.go.set()
+        await many.wait_for(50)
 
 
 async def test_calls_that_do_not_let_go_are_cancelled(valkey, outside, monkeypatch):
     monkeypatch.setattr(bell, "_CLOSE_TIMEOUT_S", 0.2)
     listener = Listener()
-    async with answering(valkey, listener, drain_s=0.0, release=lambda: None) as stop:
+    async with answering(valkey, listener, drain_s=0.0, release=lambda _: None) as stop:
         ids = await ring(outside, 1)
         await listener.wait_for(1)
         stop.set()
