@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi
+.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -94,6 +94,18 @@ messages: ## collect new texts for the translators
 screenshots: ## take pictures of every page, into tests/artifacts and docs/images
 	$(BIN)/python -m tests.browser.screenshots
 
+PEERS := .venv-peers
+
+$(PEERS)/ready: requirements/torch.txt tools/peers/requirements.txt
+	@echo "Installing the peers in $(PEERS)"
+	@$(PYTHON) -m venv $(PEERS)
+	@$(PEERS)/bin/python -m pip install -qq --requirement requirements/torch.txt --requirement tools/peers/requirements.txt
+	@touch $@
+
+bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the reference program (half an hour)
+	@$(BIN)/earmark set-up
+	$(BIN)/python tools/peers/bench.py --python $(PEERS)/bin/python
+
 openapi: | $(STAMPS)/worker ## write docs/openapi.json and docs/errors.md anew
 	$(BIN)/earmark openapi > docs/openapi.json
 	$(BIN)/earmark openapi --errors > docs/errors.md
@@ -103,4 +115,4 @@ lock: | $(STAMPS)/venv ## write the Python lock files anew
 	sh tools/lock.sh
 
 clean: ## remove what the set-up made (data is kept)
-	rm -rf $(VENV) node_modules $(VENDOR)
+	rm -rf $(VENV) $(PEERS) node_modules $(VENDOR)
