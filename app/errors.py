@@ -341,6 +341,12 @@ class NothingToRollBack(Conflict):
     detail = N_("No other model was active before this one.")
 
 
+class NoShadow(NotFound):
+    code = "no_shadow"
+    title = N_("No model is in the shadow")
+    detail = N_("There is nothing to compare the active model with.")
+
+
 class ShadowIsActive(Conflict):
     code = "shadow_is_active"
     title = N_("This model is active")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from app.inference.bundle import Bundle
     from app.inference.fit import Report
 
-RESTART = "Workers load it at their next start."
+SWITCH = "Running workers go over to it within seconds."
 FIRST_VERSION = "1"
 _STAGES = {
     "music": "Hearing examples",
@@ -78,7 +78,7 @@ def announce(bundle: Bundle) -> None:
     click.echo(f"{name_of(bundle)}: {bundle.card.source}. {bundle.card.limits}")
     for metric, value in bundle.card.metrics.items():
         click.echo(f"  {in_words(metric, value)}")
-    click.echo(f"It is active. {RESTART}" if takes_over else f"To use it: earmark model activate {name_of(bundle)}")
+    click.echo(f"It is active. {SWITCH}" if takes_over else f"To use it: earmark model activate {name_of(bundle)}")
 
 
 def register(bundle: Bundle, *, activate: bool) -> None:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn
 
 from app.cli.bundles import (
-    RESTART,
+    SWITCH,
     announce,
     find_bundle,
     identity,
@@ -23,6 +23,7 @@ from app.cli.bundles import (
     register,
     stage_progress,
 )
+from app.cli.model_service import rollback, shadow
 from app.cli.training import evaluate, export_reviews_command, fit
 from app.cli.transactions import in_transaction
 from app.services import models
@@ -41,6 +42,8 @@ def model() -> None:
 model.add_command(fit)
 model.add_command(evaluate)
 model.add_command(export_reviews_command)
+model.add_command(rollback)
+model.add_command(shadow)
 
 
 @model.command("import")
@@ -94,12 +97,12 @@ def list_() -> None:
 @model.command()
 @click.argument("model_name", metavar="NAME[/VERSION]")
 def activate(model_name: str) -> None:
-    """Make this the model that workers load at their next start. It is verified first."""
+    """Make this the model that all workers go over to. It is verified first."""
     from app.inference.bundle import verify  # noqa: PLC0415
 
     bundle = verify(find_bundle(prepared_settings(), model_name))
     register(bundle, activate=True)
-    click.echo(f"{name_of(bundle)} is active. {RESTART}")
+    click.echo(f"{name_of(bundle)} is active. {SWITCH}")
 
 
 @model.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from litestar import Router
 from litestar.di import Provide
 
-from app.routes.api import batches, catalogue, events, jobs, reports, reviews, webhooks
+from app.routes.api import batches, catalogue, events, jobs, models, reports, reviews, webhooks
 from app.routes.idempotency import provide_once
 
 
@@ -17,6 +17,7 @@ def api_router() -> Router:
             *batches.HANDLERS,
             *reports.HANDLERS,
             *catalogue.HANDLERS,
+            *models.HANDLERS,
             *reviews.HANDLERS,
             *webhooks.HANDLERS,
             *events.HANDLERS,

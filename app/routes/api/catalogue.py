@@ -1,4 +1,4 @@
-"""What there is to know before submitting anything: genres, models, and who is asking."""
+"""What there is to know before submitting anything: genres, and who is asking."""
 
 from __future__ import annotations
 
@@ -10,12 +10,11 @@ from msgspec import Meta
 
 from app.domain.genres import GENRES
 from app.domain.permissions import Permission
-from app.domain.views import ModelOut, UserOut
+from app.domain.views import UserOut
 from app.i18n import LANGUAGES, reader_for
-from app.routes.deps import Caller, ReadUow
+from app.routes.deps import Caller
 from app.routes.guards import needs
 from app.routes.openapi import problems
-from app.services import models
 
 _TAGS = ["catalogue"]
 
@@ -42,18 +41,6 @@ async def list_genres() -> list[GenreOut]:
 
 
 @get(
-    "/models",
-    opt=needs(Permission.MODELS_READ),
-    operation_id="listModels",
-    summary="List the models",
-    tags=["catalogue"],
-)
-async def list_models(read_uow: ReadUow) -> list[ModelOut]:
-    """The models that this installation knows; one of each kind is active."""
-    return await models.list_models(read_uow)
-
-
-@get(
     "/me",
     opt=needs(Permission.JOBS_READ),
     operation_id="getMe",
@@ -66,4 +53,4 @@ async def get_me(caller: Caller) -> UserOut:
     return UserOut(name=caller.name, role=caller.role, kind="user" if caller.user_id else "api_key")
 
 
-HANDLERS = [list_genres, list_models, get_me]
+HANDLERS = [list_genres, get_me]
