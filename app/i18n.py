@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from babel import Locale
 from babel.core import negotiate_locale
-from babel.dates import format_date, format_datetime, format_timedelta
+from babel.dates import format_date, format_datetime, format_time, format_timedelta
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal, format_percent
@@ -72,6 +72,9 @@ class Reader:
 
     def date(self, moment: datetime) -> str:
         return str(format_date(moment.astimezone(self.zone), "medium", locale=self.locale))
+
+    def time(self, moment: datetime) -> str:
+        return str(format_time(moment.astimezone(self.zone), "short", tzinfo=self.zone, locale=self.locale))
 
     def midnight(self, moment: datetime) -> datetime:
         """When the reader's day of this moment began."""

@@ -49,7 +49,7 @@ def upgrade() -> None:
     op.create_index("ix_jobs_library", "jobs", _LIBRARY, unique=False)
     op.create_index("ix_jobs_genre_label", "jobs", ["genre", "label", "id"], unique=False)
     op.create_index("ix_jobs_probability", "jobs", ["probability", "id"], unique=False)
-    op.create_index("ix_jobs_finished_at", "jobs", ["finished_at", "state"], unique=False)
+    op.create_index("ix_jobs_state_finished_at", "jobs", ["state", "finished_at"], unique=False)
     op.create_index(op.f("ix_jobs_tier"), "jobs", ["tier"], unique=False)
 
     op.create_table(
@@ -99,7 +99,7 @@ def downgrade() -> None:
     op.drop_table("saved_views")
 
     op.drop_index(op.f("ix_jobs_tier"), "jobs")
-    op.drop_index("ix_jobs_finished_at", "jobs")
+    op.drop_index("ix_jobs_state_finished_at", "jobs")
     op.drop_index("ix_jobs_probability", "jobs")
     op.drop_index("ix_jobs_genre_label", "jobs")
     op.drop_index("ix_jobs_library", "jobs")

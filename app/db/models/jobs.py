@@ -62,7 +62,7 @@ class Job(Base):
         ),
         Index("ix_jobs_genre_label", "genre", "label", "id"),
         Index("ix_jobs_probability", "probability", "id"),
-        Index("ix_jobs_finished_at", "finished_at", "state"),
+        Index("ix_jobs_state_finished_at", "state", "finished_at"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)

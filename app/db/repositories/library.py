@@ -106,16 +106,16 @@ async def _rarest(session: AsyncSession, conditions: Sequence[_Condition]) -> _C
 # --- time: ids begin with the millisecond of their making
 
 
-def _first_id_of(moment: datetime) -> uuid.UUID:
+def first_id_of(moment: datetime) -> uuid.UUID:
     return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
 
 
 def _within(wanted: LibraryFilter) -> list[ColumnElement[bool]]:
     bounds = []
     if wanted.added_from is not None:
-        bounds.append(Job.id >= _first_id_of(wanted.added_from))
+        bounds.append(Job.id >= first_id_of(wanted.added_from))
     if wanted.added_before is not None:
-        bounds.append(Job.id < _first_id_of(wanted.added_before))
+        bounds.append(Job.id < first_id_of(wanted.added_before))
     return bounds
 
 

@@ -167,6 +167,24 @@ async def count_waiting(session: AsyncSession, wish: QueueWish, *, limit: int) -
     return await session.scalar(select(func.count()).select_from(some)) or 0
 
 
+async def count_disputed(session: AsyncSession, principal: Principal, *, limit: int) -> int:
+    query = select(Review.id).where(Review.state == ReviewState.DISPUTED, visible_to(principal)).limit(limit)
+    return await session.scalar(select(func.count()).select_from(query.subquery())) or 0
+
+
+async def waiting_batches(
+    session: AsyncSession, principal: Principal, *, among: int
+) -> Sequence[tuple[uuid.UUID, str]]:
+    """Of the latest batches, those in which something waits."""
+    seen = select(Batch.id, Batch.name)
+    if not principal.may(Permission.BATCHES_SEE_PRIVATE):
+        seen = seen.where(or_(~Batch.private, owned_by(principal)))
+    latest = seen.order_by(Batch.id.desc()).limit(among).subquery()
+    waits = exists().where(Review.state.in_(WAITING_STATES), Review.batch_id == latest.c.id)
+    rows = await session.execute(select(latest.c.id, latest.c.name).where(waits).order_by(latest.c.id.desc()))
+    return [(row[0], row[1]) for row in rows]
+
+
 # --- skips
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from litestar import Router
 
-from app.routes.portal import batches, events, genres, home, jobs, library, notices
+from app.routes.portal import batches, dashboard, events, genres, home, jobs, library, notices, reviews
 
 
 def portal_router() -> Router:
@@ -23,7 +23,9 @@ def portal_router() -> Router:
         jobs.delete,
         *batches.HANDLERS,
         *genres.HANDLERS,
+        *dashboard.HANDLERS,
         *library.HANDLERS,
+        *reviews.HANDLERS,
         notices.notices_part,
     ]
     return Router("/", route_handlers=handlers, dependencies=notices.DEPENDENCIES, include_in_schema=False)

@@ -24,7 +24,10 @@ class Entry(NamedTuple):
 
 _ENTRIES = (
     Entry("/", "upload", N_("Upload"), Permission.JOBS_READ),
+    Entry("/batches", "batch", N_("Batches"), Permission.JOBS_READ),
+    Entry("/reviews", "check", N_("Reviews"), Permission.REVIEWS_READ),
     Entry("/library", "list", N_("Library"), Permission.JOBS_READ),
+    Entry("/genres", "book", N_("Genres"), Permission.JOBS_READ),
     Entry("/dashboard", "gauge", N_("Dashboard"), Permission.JOBS_READ),
     Entry("/admin", "gear", N_("Administration"), Permission.ADMINISTRATION_READ),
     Entry("/help", "help", N_("Help"), Permission.JOBS_READ),

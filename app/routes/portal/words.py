@@ -10,6 +10,7 @@ from app.domain.jobs import JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.permissions import Role
 from app.domain.views import FailureOut
+from app.domain.workers import WorkerState
 from app.errors import N_
 from app.i18n import Reader
 
@@ -53,6 +54,20 @@ ROLES: dict[Role, str] = {
     Role.UPLOADER: N_("Uploader"),
     Role.REVIEWER: N_("Reviewer"),
     Role.ADMIN: N_("Administrator"),
+}
+
+WORKERS: dict[WorkerState, str] = {
+    WorkerState.STARTING: N_("Starting"),
+    WorkerState.READY: N_("Ready"),
+    WorkerState.STOPPING: N_("Stopping"),
+    WorkerState.FAILED: N_("Can't work"),
+}
+# The look of a badge.
+WORKER_LOOKS: dict[WorkerState, str] = {
+    WorkerState.STARTING: "running",
+    WorkerState.READY: "done",
+    WorkerState.STOPPING: "medium",
+    WorkerState.FAILED: "failed",
 }
 
 CONTAINERS: dict[Container, str] = {
