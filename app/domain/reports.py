@@ -18,6 +18,17 @@ from app.errors import N_
 
 TOP = 5
 
+Cell = str | float | None
+
+BYTE_ORDER_MARK = "\ufeff"  # by which Excel knows that a CSV is UTF-8
+# What makes a spreadsheet take a text for a formula; the full-width signs are typed in Chinese.
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+
+def unformulated(cell: Cell) -> Cell:
+    """A text that no spreadsheet takes for a formula."""
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
+
 
 class ReportFormat(enum.StrEnum):
     """The suffix of a report's address."""

@@ -14,14 +14,17 @@ from anyio import CancelScope, to_thread
 
 from app.domain.failures import WORDS
 from app.domain.genres import BY_ID
-from app.domain.reports import COLUMN_NAMES, STATE_NAMES, TIER_NAMES, ReportRow
+from app.domain.reports import (
+    BYTE_ORDER_MARK,
+    COLUMN_NAMES,
+    STATE_NAMES,
+    TIER_NAMES,
+    Cell,
+    ReportRow,
+    unformulated,
+)
 from app.i18n import Reader
 
-Cell = str | float | None
-
-_BYTE_ORDER_MARK = "\ufeff"  # by which Excel knows that a CSV is UTF-8
-# What makes a spreadsheet take a text for a formula; the full-width signs are typed in Chinese.
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _SHEET_ROWS = 1_000_000
 _CHUNK_BYTES = 256 * 1024
 
@@ -78,11 +81,6 @@ def cells(row: ReportRow, reader: Reader | None) -> list[Cell]:
     ]
 
 
-def unformulated(cell: Cell) -> Cell:
-    """A text that no spreadsheet takes for a formula."""
-    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA_STARTS) else cell
-
-
 # --- files
 
 
@@ -93,7 +91,7 @@ def _csv_lines(lines: Sequence[Sequence[Cell]]) -> bytes:
 
 
 async def csv_file(pages: AsyncIterator[Sequence[ReportRow]], reader: Reader | None) -> AsyncIterator[bytes]:
-    yield _BYTE_ORDER_MARK.encode() + _csv_lines([column_names(reader)])
+    yield BYTE_ORDER_MARK.encode() + _csv_lines([column_names(reader)])
     async for page in pages:
         yield _csv_lines([cells(row, reader) for row in page])
 
