@@ -63,6 +63,15 @@ async def revision_of(database: Database) -> str | None:
 
 
 def newest_revision() -> str | None:
+    return _scripts().get_current_head()
+
+
+def revisions() -> set[str]:
+    """All revisions that this version knows."""
+    return {script.revision for script in _scripts().walk_revisions()}
+
+
+def _scripts() -> ScriptDirectory:
     config = Config()
     config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
-    return ScriptDirectory.from_config(config).get_current_head()
+    return ScriptDirectory.from_config(config)
