@@ -131,6 +131,80 @@ async def test_a_wrong_answer_of_the_network_is_an_error_and_not_an_answer(netwo
     await batcher.close()
 
 
+class Small(Device):
+    """A device whose memory holds two windows; says so as torch, CUDA, OpenVINO or Python do."""
+
+    def __init__(self, complaint: Exception) -> None:
+        super().__init__()
+        self.complaint = complaint
+
+    def forward(self, batch):
+        answers = super().forward(batch)
+        if len(batch) > 2:
+            raise self.complaint
+        return answers
+
+
+@pytest.mark.parametrize(
+    "complaint",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("std::bad_alloc"),
+    ],
+)
+async def test_out_of_memory_halves_the_batch_from_then_on(complaint):
+    device = Small(complaint)
+    batcher = await running(device, batch_windows=8)
+    scores = await batcher.score(pictures(*range(1, 9)))
+    np.testing.assert_array_equal(scores.probabilities, FakeNetwork().forward(pictures(*range(1, 9))))
+    assert [len(batch) for batch in device.batches] == [8, 4, 2, 2, 4, 2, 2]
+    device.batches.clear()
+    await batcher.score(pictures(1, 2, 3, 4, 5))
+    assert device.batches == [[1, 2], [3, 4], [5]]
+    await batcher.close()
+
+
+async def test_a_window_that_is_too_large_alone_is_an_error():
+    class Full(Device):
+        def forward(self, batch):
+            raise MemoryError(len(batch))
+
+    batcher = await running(Full())
+    with pytest.raises(MemoryError):
+        await batcher.score(pictures(1, 2))
+    assert batcher.state.alive
+    await batcher.close()
+
+
+async def test_a_batch_is_never_larger_than_the_network_likes():
+    device = Device()
+    device.batch_windows = 3
+    batcher = await running(device, batch_windows=8)
+    await batcher.score(pictures(1, 2, 3, 4))
+    device.batch_windows = 4  # the self-check has found a better size meanwhile
+    await batcher.score(pictures(1, 2, 3, 4))
+    assert device.batches == [[1, 2, 3], [4], [1, 2, 3, 4]]
+    await batcher.close()
+
+
+async def test_a_device_that_takes_two_batches_at_once_gets_them():
+    class Wide(Device):
+        batches_in_flight = 2
+
+    device = Wide(is_open=False)
+    batcher = await running(device, batch_windows=1)
+    tasks = await queued(batcher, pictures(1), pictures(2), pictures(3))
+    await device.reached()
+    await device.reached()
+    assert sorted(device.batches) == [[1], [2]]
+    device.gate.set()
+    await asyncio.gather(*tasks)
+    assert len(device.threads) == 2
+    await batcher.close()
+
+
 async def test_windows_of_a_caller_who_left_are_not_computed():
     device = Device(is_open=False)
     batcher = await running(device)
