@@ -29,13 +29,17 @@ _SECRET_PATHS = re.compile(r"^(/sign-in/)(?!start$|callback$|backchannel-logout$
 
 
 def content_security_policy(form_target: str | None) -> str:
-    """Nothing from elsewhere, nothing inline. ``form_target``: where the form of signing out may be redirected to."""
+    """Nothing from elsewhere, nothing inline; a page may play what was recorded in it (``blob:``).
+
+    ``form_target``: where the form of signing out may be redirected to.
+    """
     form_action = "'self'"
     if form_target is not None:
         parts = urlsplit(form_target)
         form_action += f" {parts.scheme}://{parts.netloc}"
     return (
-        "default-src 'self'; img-src 'self' data:; object-src 'none'; base-uri 'none'; frame-ancestors 'none'; "
+        "default-src 'self'; img-src 'self' data:; media-src 'self' blob:; object-src 'none'; "
+        "base-uri 'none'; frame-ancestors 'none'; "
         f"form-action {form_action}"
     )
 
@@ -98,7 +102,7 @@ class Envelope:
             "referrer-policy": "same-origin",
             "x-frame-options": "DENY",
             "cross-origin-opener-policy": "same-origin",
-            "permissions-policy": "camera=(), microphone=(), geolocation=()",
+            "permissions-policy": "camera=(), microphone=(self), geolocation=()",
         }
         if https:
             self._headers["strict-transport-security"] = "max-age=31536000"

@@ -1,35 +1,43 @@
-"""Receiving an audio file by multipart/form-data, straight to storage, for the API and the portal alike.
+"""Receiving an audio file, straight to storage, for the API and the portal alike.
 
 The body is neither held in memory nor spooled to disk first: it streams through the parser into storage, so Litestar's own
-form parsing must not touch it. Field ``file`` is the audio; ``kind`` may be a field or a query parameter.
+form parsing must not touch it. Of a multipart/form-data request the field ``file`` is the audio.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
-from app.domain.jobs import JobKind
 from app.domain.keys import audio_key
 from app.domain.permissions import Principal
 from app.domain.views import JobOut
-from app.errors import FileMissing, KindUnknown, UploadMalformed
+from app.errors import BodyTooLarge, FileMissing, UploadMalformed
 from app.routes.deps import WebParts, WebRequest
-from app.services.jobs import submit_job
+from app.routes.job_options import fields_of_texts, options_of
+from app.services.submissions import submit_upload
 from app.services.uploads import StoredUpload, receive_upload, too_large
 
 FILE_FIELD = "file"
-KIND_FIELD = "kind"
 
 # Boundaries, headers and small fields around the file.
 _FRAMING_LIMIT_BYTES = 64 * 1024
-_FIELD_LIMIT_BYTES = 4 * 1024
+_FIELD_LIMIT_BYTES = 16 * 1024
 _PARTS_LIMIT = 16
 
 _Event: TypeAlias = MultipartSegment | bytes | bytearray | None
+
+
+@dataclass(slots=True)
+class Received:
+    """The file of a form, in storage but in no table yet, and the fields beside it."""
+
+    upload: StoredUpload
+    fields: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -112,42 +120,95 @@ def _boundary(request: WebRequest) -> str:
     return options["boundary"]
 
 
-def _check_announced_size(request: WebRequest, limit_bytes: int) -> None:
+def _announced(request: WebRequest, limit_bytes: int) -> AsyncIterator[bytes]:
+    """The body, if it does not announce itself as too large."""
     if (request.content_length or 0) > limit_bytes + _FRAMING_LIMIT_BYTES:
         raise too_large(limit_bytes)
+    return _limited(_body(request), limit_bytes)
 
 
-def _kind(request: WebRequest, form: _Form) -> JobKind:
-    wanted = request.query_params.get(KIND_FIELD) or form.fields.get(KIND_FIELD) or JobKind.GENRE
-    try:
-        return JobKind(wanted)
-    except ValueError:
-        raise KindUnknown(kind=wanted, known=", ".join(JobKind)) from None
+async def give_up(parts: WebParts, upload: StoredUpload | None) -> None:
+    """Delete the file of a request that came to nothing."""
+    if upload is not None:
+        await parts.files.delete(audio_key(upload.asset_id))
 
 
-async def _receive(request: WebRequest, parts: WebParts, form: _Form) -> None:
-    limit_bytes = parts.preferences.value.upload_limit_bytes
-    _check_announced_size(request, limit_bytes)
-    await _read_form(form, _events(_limited(_body(request), limit_bytes), _boundary(request)), parts)
-
-
-async def accept_upload(request: WebRequest, parts: WebParts, caller: Principal) -> JobOut:
-    """Store the file of a multipart request and queue a job for it; a refused one leaves nothing behind.
-
-    No transaction is open while the body comes in, however long that takes.
+async def receive_form(request: WebRequest, parts: WebParts) -> Received:
+    """The file of a multipart request goes to storage as it comes in; of a refused request nothing is left there.
 
     Raises:
-        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed, KindUnknown
+        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed
     """
     form = _Form()
     try:
-        await _receive(request, parts, form)
-        if form.upload is None:
-            raise FileMissing
-        kind = _kind(request, form)
-        async with parts.store.writing() as uow:
-            return await submit_job(uow, caller, form.upload, kind)
+        limit_bytes = parts.preferences.value.upload_limit_bytes
+        await _read_form(form, _events(_announced(request, limit_bytes), _boundary(request)), parts)
     except Exception:
-        if form.upload is not None:
-            await parts.files.delete(audio_key(form.upload.asset_id))
+        await give_up(parts, form.upload)
+        raise
+    if form.upload is None:
+        raise FileMissing
+    return Received(form.upload, form.fields)
+
+
+async def receive_body(request: WebRequest, parts: WebParts, name: str) -> StoredUpload:
+    """The same for a body that is the file.
+
+    Raises:
+        FileEmpty, TooLarge, Unsupported, UploadMalformed
+    """
+    limit_bytes = parts.preferences.value.upload_limit_bytes
+    return await receive_upload(parts.files, _announced(request, limit_bytes), name=name, limit_bytes=limit_bytes)
+
+
+async def small_body(request: WebRequest, limit_bytes: int) -> bytes:
+    """The body of a request whose route sets no limit.
+
+    Raises:
+        BodyTooLarge, UploadMalformed
+    """
+    content = b""
+    async for chunk in _body(request):
+        content += chunk
+        if len(content) > limit_bytes:
+            raise BodyTooLarge
+    return content
+
+
+async def receive_part(request: WebRequest, parts: WebParts, key: str, size_bytes: int) -> None:
+    """A body of exactly that size goes to storage under ``key``.
+
+    Raises:
+        TooLarge, UploadMalformed: it is longer, or shorter.
+    """
+
+    async def exactly() -> AsyncIterator[bytes]:
+        left = size_bytes
+        async for chunk in _body(request):
+            left -= len(chunk)
+            if left < 0:
+                raise BodyTooLarge
+            yield chunk
+        if left:
+            raise UploadMalformed
+
+    await parts.files.put(key, exactly())
+
+
+async def accept_upload(request: WebRequest, parts: WebParts, caller: Principal) -> JobOut:
+    """Store the file of a page's form and queue a job for it, analysed anew even if it is known: somebody wants to see it.
+
+    No transaction is open while the body comes in, however long that takes; a refused request leaves nothing behind.
+
+    Raises:
+        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed, KindUnknown, BatchNotFound, Forbidden
+    """
+    received = await receive_form(request, parts)
+    try:
+        fields = fields_of_texts({**received.fields, **request.query_params})
+        options = dataclasses.replace(options_of(fields, parts.config), force=True)
+        async with parts.store.writing() as uow:
+            return await submit_upload(uow, caller, received.upload, options)
+    except Exception:
+        await give_up(parts, received.upload)
         raise

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from litestar import Router
 
-from app.routes.portal import batches, dashboard, events, genres, home, jobs, library, notices, reviews
+from app.routes.portal import (
+    administration,
+    api_keys,
+    batches,
+    dashboard,
+    events,
+    genres,
+    home,
+    jobs,
+    library,
+    notices,
+    reviews,
+)
 
 
 def portal_router() -> Router:
@@ -23,6 +35,8 @@ def portal_router() -> Router:
         jobs.delete,
         *batches.HANDLERS,
         *genres.HANDLERS,
+        *administration.HANDLERS,
+        *api_keys.HANDLERS,
         *dashboard.HANDLERS,
         *library.HANDLERS,
         *reviews.HANDLERS,

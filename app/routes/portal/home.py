@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from litestar import get, post
+from litestar import Response, get, post
 from litestar.datastructures import Cookie
+from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
@@ -35,14 +36,17 @@ async def home(
         limit_bytes=parts.preferences.value.upload_limit_bytes,
         recent=recent.items,
         may_upload=caller.may(Permission.JOBS_CREATE),
+        as_batch="batch" in request.query_params,
     )
     return page(request, "upload/upload.html", view)
 
 
 @post("/uploads", opt=needs(Permission.JOBS_CREATE), status_code=202, request_max_body_size=None)
-async def upload(request: WebRequest, parts: Parts, caller: Caller) -> Template:
-    """One file; answers its row in the table. The receiver counts the bytes itself."""
+async def upload(request: WebRequest, parts: Parts, caller: Caller) -> Template | Response[str]:
+    """One file; answers its row in the table, but not for a batch, whose page sums up. The receiver counts the bytes itself."""
     job = await accept_upload(request, parts, caller)
+    if job.batch_id is not None:
+        return Response("", status_code=202, media_type=MediaType.HTML)
     return page(request, "jobs/row.html", JobRow(job=job), status_code=202)
 
 

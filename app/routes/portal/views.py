@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import enum
+import uuid
+
 import msgspec
 
+from app.domain.batches import BatchDetailOut, BatchOut
 from app.domain.genres import Tier
 from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
@@ -28,9 +32,12 @@ class PortalPage(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class UploadPage(PortalPage, frozen=True, kw_only=True):
+    """``as_batch``: somebody came here to start a batch."""
+
     limit_bytes: int
     recent: list[JobOut]
     may_upload: bool
+    as_batch: bool
 
 
 class JobRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,6 +98,44 @@ class HelpPage(PortalPage, frozen=True, kw_only=True):
     review_threshold: float
 
 
+class BatchesPart(msgspec.Struct, frozen=True, kw_only=True):
+    batches: list[BatchOut]
+    more_address: str | None
+
+
+class BatchesPage(PortalPage, frozen=True, kw_only=True):
+    part: BatchesPart
+    may_upload: bool
+
+
+class BatchPanel(msgspec.Struct, frozen=True, kw_only=True):
+    """What of a batch changes while it is analysed. ``own``: the asking person may change it."""
+
+    batch: BatchDetailOut
+    own: bool
+
+
+class Shown(enum.StrEnum):
+    """Which recordings of a batch are listed."""
+
+    ALL = "all"
+    FAILED = "failed"
+    REVIEW = "review"
+
+
+class BatchRows(msgspec.Struct, frozen=True, kw_only=True):
+    batch_id: uuid.UUID
+    shown: Shown
+    jobs: list[JobOut]
+    more_address: str | None
+
+
+class BatchPage(PortalPage, frozen=True, kw_only=True):
+    panel: BatchPanel
+    rows: BatchRows
+    limit_bytes: int
+
+
 class GenresPage(PortalPage, frozen=True, kw_only=True):
     """``examples``: the recordings that people have chosen, by genre; the other genres have synthesised ones."""
 
@@ -116,6 +161,13 @@ class ErrorPage(msgspec.Struct, frozen=True, kw_only=True):
     title: str
     detail: str
     error_id: str | None
+
+
+def may_change_batch(principal: Principal, batch: BatchOut) -> bool:
+    """Whether to offer changes; the service decides again."""
+    return principal.may(Permission.JOBS_CREATE) and (
+        principal.may(Permission.JOBS_DELETE_ANY) or batch.submitted_by == principal.name
+    )
 
 
 def may_change(principal: Principal, job: JobOut) -> bool:

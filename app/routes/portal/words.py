@@ -56,6 +56,31 @@ ROLES: dict[Role, str] = {
     Role.ADMIN: N_("Administrator"),
 }
 
+# What the audit log calls what was done.
+ACTIONS: dict[str, str] = {
+    "preferences.change": N_("Setting changed"),
+    "user.role": N_("Role changed"),
+    "user.sign_out": N_("Signed out everywhere"),
+    "api_key.create": N_("API key made"),
+    "api_key.revoke": N_("API key revoked"),
+    "model.activate": N_("Model activated"),
+    "model.roll_back": N_("Model rolled back"),
+    "model.shadow": N_("Comparison of models begun"),
+    "model.shadow_off": N_("Comparison of models ended"),
+    "job.delete": N_("Recording deleted"),
+    "job.reanalyse": N_("Recording analysed again"),
+    "review.request": N_("Sent to review"),
+    "genre_example.set": N_("Example of a genre chosen"),
+    "genre_example.reset": N_("Example of a genre removed"),
+    "webhook.create": N_("Webhook made"),
+    "webhook.change": N_("Webhook changed"),
+    "webhook.delete": N_("Webhook deleted"),
+    "webhook.disable": N_("Webhook switched off"),
+    "webhook.rotate_secret": N_("Secret of a webhook changed"),
+    "saved_view.save": N_("View saved"),
+    "saved_view.delete": N_("View deleted"),
+}
+
 WORKERS: dict[WorkerState, str] = {
     WorkerState.STARTING: N_("Starting"),
     WorkerState.READY: N_("Ready"),
