@@ -8,12 +8,16 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from sqlalchemy import update
 from standardwebhooks import Webhook
 
+from app.db.models import WebhookDelivery
 from app.db.uow import Store
+from app.domain.ids import utc_now
 from app.domain.jobs import EventType
 from app.domain.permissions import Principal
 from app.domain.webhook_views import DeliveryOut, EndpointCreated, EndpointOut, NewEndpoint
+from app.domain.webhooks import DeliveryState
 from app.services.delivery_log import list_deliveries
 from app.services.webhooks import create_endpoint, get_endpoint
 from tests.support.receiver import Received
@@ -39,9 +43,20 @@ async def until_deliveries(
 ) -> list[DeliveryOut]:
     """The endpoint's deliveries once they are as wanted."""
     async with asyncio.timeout(30):
-        while not wanted(found := await deliveries(store, owner, endpoint_id)):
+        while not wanted(found := await deliveries(store, owner, endpoint_id)):  # noqa: ASYNC110  a database tells nobody
             await asyncio.sleep(0.02)
     return found
+
+
+def ended(count: int, state: DeliveryState = DeliveryState.DELIVERED) -> Callable[[list[DeliveryOut]], bool]:
+    """So many deliveries, all in that state."""
+    return lambda found: len(found) == count and all(delivery.state is state for delivery in found)
+
+
+async def make_due(store: Store) -> None:
+    """As if the time until the next attempts had passed."""
+    async with store.writing() as uow:
+        await uow.session.execute(update(WebhookDelivery).values(due_at=utc_now()))
 
 
 def verified(request: Received, secret: str) -> dict[str, Any]:

@@ -33,8 +33,9 @@ Posting = Callable[..., AbstractAsyncContextManager[None]]
 
 
 @pytest.fixture
-def posting(parts: Resources) -> Posting:
+def posting(parts: Resources, monkeypatch: pytest.MonkeyPatch) -> Posting:
     """Webhooks are sent while this is open."""
+    monkeypatch.setattr("workers.deliveries._IDLE_S", 0.02)
 
     @contextlib.asynccontextmanager
     async def open_(timeout_s: float = 15.0, delays_s: tuple[float, ...] = QUICK_S) -> AsyncIterator[None]:
