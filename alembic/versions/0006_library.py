@@ -69,6 +69,7 @@ def upgrade() -> None:
     op.create_index(op.f("ix_saved_views_shared"), "saved_views", ["shared"], unique=False)
 
     op.add_column("users", sa.Column("given_role", sa.String(length=32), nullable=True))
+    op.create_index("ix_audit_entries_target_id", "audit_entries", ["target_id", "id"], unique=False)
     op.create_index("ix_audit_entries_actor", "audit_entries", ["actor", "id"], unique=False)
 
 
@@ -95,6 +96,7 @@ def _index_what_is_there() -> None:
 
 def downgrade() -> None:
     op.drop_index("ix_audit_entries_actor", "audit_entries")
+    op.drop_index("ix_audit_entries_target_id", "audit_entries")
     op.drop_column("users", "given_role")
     op.drop_table("saved_views")
 

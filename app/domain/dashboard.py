@@ -7,6 +7,7 @@ from datetime import datetime
 import msgspec
 
 from app.domain.failures import FailureCode
+from app.domain.views import WorkerOut
 from app.domain.workers import WorkerState
 
 
@@ -24,14 +25,6 @@ class FailureShare(msgspec.Struct, frozen=True, kw_only=True):
     code: FailureCode
     title: str
     count: int
-
-
-class WorkerOut(msgspec.Struct, frozen=True, kw_only=True):
-    host: str
-    state: WorkerState
-    model: str | None
-    message: str | None
-    started_at: datetime
 
 
 class Dashboard(msgspec.Struct, frozen=True, kw_only=True):

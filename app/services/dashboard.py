@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 
 from app.db.repositories import dashboard as repository
 from app.db.uow import UnitOfWork
-from app.domain.dashboard import Dashboard, FailureShare, Hour, WorkerOut
+from app.domain.dashboard import Dashboard, FailureShare, Hour
 from app.domain.failures import WORDS, FailureCode
 from app.domain.ids import utc_now
 from app.domain.jobs import JobState
-from app.domain.workers import WORKER_GONE_AFTER_S
 from app.services.models import active_model
+from app.services.workers import list_workers
 
 _HOURS = 24
 _SAMPLE = 1000
@@ -48,20 +48,6 @@ async def _failures(uow: UnitOfWork, since: datetime) -> list[FailureShare]:
     return [FailureShare(code=code, title=WORDS[code].title, count=count) for code, count in counts.most_common()]
 
 
-async def _workers(uow: UnitOfWork, now: datetime) -> list[WorkerOut]:
-    rows = await repository.workers(uow.session, now - timedelta(seconds=WORKER_GONE_AFTER_S))
-    return [
-        WorkerOut(
-            host=row.host,
-            state=row.state,
-            model=f"{row.name} {row.version}" if row.name else None,
-            message=row.message,
-            started_at=row.started_at,
-        )
-        for row in rows
-    ]
-
-
 async def dashboard(uow: UnitOfWork, *, midnight: datetime) -> Dashboard:
     """``midnight``: when today began where the reader is."""
     now = utc_now()
@@ -83,6 +69,6 @@ async def dashboard(uow: UnitOfWork, *, midnight: datetime) -> Dashboard:
         hours=await _hours(uow, now),
         failures=await _failures(uow, now - _FAILURES_PERIOD),
         failures_since=now - _FAILURES_PERIOD,
-        workers=await _workers(uow, now),
+        workers=await list_workers(uow),
         model=f"{model.name} {model.version}" if model else None,
     )

@@ -29,6 +29,7 @@ class AuditEntry(Base):
     __tablename__ = "audit_entries"
     __table_args__ = (
         Index("ix_audit_entries_target", "target_type", "target_id"),
+        Index("ix_audit_entries_target_id", "target_id", "id"),
         Index("ix_audit_entries_actor", "actor", "id"),
     )
 

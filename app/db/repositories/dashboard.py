@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Row, exists, func, select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Job, Model, Review, Worker
+from app.db.models import Job, Review
 from app.db.repositories.library import first_id_of
 from app.domain.jobs import CANCELLABLE_STATES, JobState
 from app.domain.reviews import WAITING_STATES
@@ -42,7 +42,7 @@ async def count_finished(
     return list((await session.execute(select(*counts))).one())
 
 
-async def last_results(session: AsyncSession, limit: int) -> Sequence[Row[Any]]:
+async def last_results(session: AsyncSession, limit: int) -> Sequence[Row[datetime, datetime | None, bool]]:
     """Times of the last results, and whether a person was to look at them."""
     query = (
         select(Job.created_at, Job.finished_at, exists().where(Review.job_id == Job.id).label("reviewed"))
@@ -62,13 +62,3 @@ async def last_failures(session: AsyncSession, since: datetime, limit: int) -> S
         .limit(limit)
     )
     return [error for error in await session.scalars(query) if error]
-
-
-async def workers(session: AsyncSession, seen_since: datetime) -> Sequence[Row[Any]]:
-    query = (
-        select(Worker.host, Worker.state, Worker.message, Worker.started_at, Model.name, Model.version)
-        .outerjoin(Model, Model.id == Worker.model_id)
-        .where(Worker.seen_at > seen_since)
-        .order_by(Worker.started_at)
-    )
-    return (await session.execute(query)).all()

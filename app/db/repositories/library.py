@@ -168,9 +168,9 @@ class Found:
     cursor: LibraryCursor
 
 
-def _found(row: Row[Any]) -> Found:
-    """The id, then the keys of the order, the last of which is an id as well."""
-    return Found(row[0], LibraryCursor(row[1] if len(row) > 2 else None, row[-1]))
+def _found(job_id: uuid.UUID, *keys: Any) -> Found:
+    """``keys`` are those of the order; the last of them is an id."""
+    return Found(job_id, LibraryCursor(keys[0] if len(keys) > 1 else None, keys[-1]))
 
 
 async def find(
@@ -191,7 +191,7 @@ async def find(
     query = query.where(*(condition.holds for condition in conditions if condition is not rarest))
     if cursor is not None:
         query = query.where(_behind(order, cursor))
-    return [_found(row) for row in (await session.execute(query.limit(limit))).all()]
+    return [_found(*row) for row in (await session.execute(query.limit(limit))).all()]
 
 
 async def rows(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> list[Row[Any]]:

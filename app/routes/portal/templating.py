@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import cache
 from pathlib import Path
 
@@ -41,6 +42,11 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def pretty(value: object) -> str:
+    """As JSON that people can read."""
+    return json.dumps(value, indent=2, ensure_ascii=False)
+
+
 @cache
 def environment() -> Environment:
     made = Environment(
@@ -54,6 +60,7 @@ def environment() -> Environment:
     made.install_gettext_callables(_gettext, _ngettext, newstyle=True)  # type: ignore[attr-defined]
     made.policies["ext.i18n.trimmed"] = True
     made.filters["clock"] = clock
+    made.filters["pretty"] = pretty
     made.globals.update(
         CANCELLABLE_STATES=CANCELLABLE_STATES,
         GENRES=GENRES,

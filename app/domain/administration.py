@@ -1,0 +1,38 @@
+"""What administrators see of people and of what was done."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+from app.domain.permissions import Role
+
+
+class PersonOut(msgspec.Struct, frozen=True, kw_only=True):
+    """``given_role``: an admin has decided on it; else the role is what the identity provider says."""
+
+    id: uuid.UUID
+    name: str
+    email: str | None
+    role: Role
+    given_role: Role | None
+    last_sign_in_at: datetime | None
+    open_sessions: int
+
+
+class AuditEntryOut(msgspec.Struct, frozen=True, kw_only=True):
+    id: uuid.UUID
+    action: str
+    actor: str
+    target_type: str | None
+    target_id: str | None
+    details: dict[str, Any]
+    created_at: datetime
+
+
+class AuditPage(msgspec.Struct, frozen=True, kw_only=True):
+    items: list[AuditEntryOut]
+    next_cursor: str | None
