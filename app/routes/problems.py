@@ -23,6 +23,7 @@ from app.errors import (
     EarmarkError,
     Forbidden,
     Invalid,
+    ManifestInvalid,
     MediaTypeUnsupported,
     MethodNotAllowed,
     NotFound,
@@ -78,6 +79,7 @@ class FieldError(msgspec.Struct, frozen=True, omit_defaults=True):
     message: str
     field: Annotated[str | None, Meta(description="Name of the value")] = None
     source: Annotated[str | None, Meta(description="Where it was: body, query, path, header")] = None
+    line: Annotated[int | None, Meta(description="Number of the line, in a manifest")] = None
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -117,11 +119,13 @@ def problem_of(error: EarmarkError, *, status: int, instance: str, errors: list[
 
 
 def _wire_name(request: WebRequest, key: str | None) -> str | None:
-    """What the caller calls the value: a handler may know it by another name."""
-    parameter = request.route_handler.parsed_fn_signature.parameters.get(key or "")
-    return (
-        (parameter.kwarg_definition and getattr(parameter.kwarg_definition, "name", None)) or key if parameter else key
-    )
+    """What the caller calls the value: a handler, or what it depends on, may know it by another name."""
+    handler = request.route_handler
+    signatures = [handler.parsed_fn_signature]
+    signatures += [provider.parsed_fn_signature for provider in handler.resolve_dependencies().values()]
+    found = (signature.parameters[key or ""] for signature in signatures if (key or "") in signature.parameters)
+    definition = next(found, None)
+    return getattr(definition.kwarg_definition, "name", None) or key if definition else key
 
 
 def _field_errors(request: WebRequest, error: ValidationException) -> list[FieldError]:
@@ -134,6 +138,12 @@ def _field_errors(request: WebRequest, error: ValidationException) -> list[Field
         )
         for entry in entries
     ]
+
+
+def _line_errors(raised: Exception) -> list[FieldError] | None:
+    if not isinstance(raised, ManifestInvalid):
+        return None
+    return [FieldError(fault.message, fault.field, "body", fault.line) for fault in raised.faults]
 
 
 def _translate(request: WebRequest, error: HTTPException) -> EarmarkError:
@@ -236,7 +246,7 @@ def _answer(request: WebRequest, error: EarmarkError, raised: Exception, page: E
             return _send_to_sign_in(request)
         error_id = cast("str | None", error.params.get("error_id"))
         return page(request, status, error.title, error.detail, error_id=error_id, params=error.params)
-    errors = _field_errors(request, raised) if isinstance(raised, ValidationException) else None
+    errors = _field_errors(request, raised) if isinstance(raised, ValidationException) else _line_errors(raised)
     problem = problem_of(error, status=status, instance=request.scope["path"], errors=errors)
     return Response(
         problem, status_code=status, media_type=PROBLEM_MEDIA_TYPE, headers=_headers_for(request, error, raised)

@@ -157,7 +157,11 @@ async def may_change(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID)
     return principal.may(Permission.JOBS_DELETE_ANY) or await repository.is_own(uow.session, principal, batch_id)
 
 
-async def _own(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> Batch:
+async def check_own(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> Batch:
+    """
+    Raises:
+        BatchNotFound, Forbidden: the caller can't change it.
+    """
     batch = await _find(uow, principal, batch_id)
     if not await may_change(uow, principal, batch_id):
         raise Forbidden
@@ -170,14 +174,14 @@ async def admit(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> N
     Raises:
         BatchNotFound, Forbidden: the caller can't add to that batch.
     """
-    await _own(uow, principal, batch_id)
+    await check_own(uow, principal, batch_id)
     await repository.lock(uow.session, batch_id)
     await repository.set_times(uow.session, batch_id, closed_at=None, finished_at=None)
 
 
 async def close_batch(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> BatchDetailOut:
     """All its jobs have been submitted: the batch is done as soon as they are. Closing it again changes nothing."""
-    batch = await _own(uow, principal, batch_id)
+    batch = await check_own(uow, principal, batch_id)
     if batch.closed_at is None:
         await _close(uow, batch_id)
     return await get_batch(uow, principal, batch_id)
@@ -242,7 +246,7 @@ async def _cancel_some(uow: UnitOfWork, batch_id: uuid.UUID) -> int:
 
 async def retry_failed(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> BatchDetailOut:
     """Queue again all failed jobs whose audio is kept."""
-    await _own(uow, principal, batch_id)
+    await check_own(uow, principal, batch_id)
     requeued = await repository.requeue_failed(uow.session, batch_id, utc_now())
     if requeued:
         await reopen(uow, batch_id)

@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 from sqlalchemy import func, select
 
+from app.db.migrations import upgrade
 from app.db.models import Event
 from app.domain.ids import new_id
 from app.domain.jobs import EventType, JobKind, JobState
@@ -23,10 +24,11 @@ from app.domain.permissions import Principal
 from app.domain.views import JobOut
 from app.integrations.progress import Progress
 from app.integrations.valkey import EmbeddedValkey
-from app.resources import Resources
+from app.resources import Resources, open_resources
 from app.services.jobs import get_job, submit_job
 from app.services.uploads import StoredUpload
 from app.services.workers import workers_status
+from app.settings import Settings
 from tests.support.factories import ADMIN
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -105,6 +107,22 @@ class Installation:
         query = select(func.count()).where(Event.job_id == job_id, Event.type == kind)
         async with self.parts.store.reading() as uow:
             return await uow.session.scalar(query) or 0
+
+
+@asynccontextmanager
+async def open_installation(data_dir: Path) -> AsyncIterator[Installation]:
+    """On SQLite, with a Valkey of its own; no process of it runs yet."""
+    settings = Settings(data_dir=data_dir)
+    settings.prepare_data_dir()
+    valkey = EmbeddedValkey(data_dir)
+    valkey.start()
+    progress = Progress(valkey.url)
+    await progress.start()
+    async with open_resources(settings) as parts:
+        await upgrade(parts.database)
+        yield Installation(data_dir, valkey, parts, progress)
+    await progress.close()
+    valkey.stop()
 
 
 async def ended(process: subprocess.Popen[str], *, timeout_s: float = 30) -> int:

@@ -41,7 +41,7 @@ CLIP = Clip(
 
 
 def order(do: str, path: Path | None = None) -> bytes:
-    """Content of a file. ``do``: done, wait (until ``path`` is there), kill, boom, corrupt.
+    """Content of a file, or its last line. ``do``: done, wait (until ``path`` is there), kill, boom, corrupt.
 
     With a path, every start of the work adds a line to ``path``.log.
     """
@@ -63,7 +63,7 @@ class StandIn:
     """Does what the content orders. A whole recording has as many windows as the order has bytes."""
 
     async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:  # noqa: ARG002  no difference here
-        wanted = json.loads(content)
+        wanted = json.loads(content.rpartition(b"\n")[2])
         path = Path(wanted["path"]) if wanted["path"] else None
         if path is not None:
             with path.with_suffix(".log").open("a") as file:
