@@ -20,6 +20,7 @@ from app.services import jobs, reviews
 _AHEAD = 2
 # A number that says "many" without counting all of them.
 WAITING_SHOWN = 1000
+_BATCHES_LOOKED_AT = 50
 
 
 async def claim_out(uow: UnitOfWork, principal: Principal, review: Review) -> ClaimOut:
@@ -115,3 +116,13 @@ async def bring_back_skipped(uow: UnitOfWork, principal: Principal) -> None:
 async def count_waiting(uow: UnitOfWork, wish: QueueWish) -> int:
     """How many wait for a decision; counts no further than ``WAITING_SHOWN``."""
     return await repository.count_waiting(uow.session, wish, limit=WAITING_SHOWN)
+
+
+async def count_disputed(uow: UnitOfWork, principal: Principal) -> int:
+    """How many wait for an arbiter; counts no further than ``WAITING_SHOWN``."""
+    return await repository.count_disputed(uow.session, principal, limit=WAITING_SHOWN)
+
+
+async def waiting_batches(uow: UnitOfWork, principal: Principal) -> Sequence[tuple[uuid.UUID, str]]:
+    """Id and name of the latest batches that have something to review."""
+    return await repository.waiting_batches(uow.session, principal, among=_BATCHES_LOOKED_AT)

@@ -47,6 +47,7 @@ def test_template_names_only_what_it_is_given(name):
     tree = made.parse((TEMPLATES_DIR / name).read_text())
     own = {node.name for node in tree.find_all(nodes.Name) if node.ctx == "store"}
     own |= {node.name for node in tree.find_all(nodes.Macro)}
+    own |= {node.target for node in tree.find_all(nodes.Import)}
     given = set(made.globals) | FRAME | GLOBALS | own | {"page", "job", "show", "icon", "_trans"}
     assert meta.find_undeclared_variables(tree) - given == set()
     fields = {
