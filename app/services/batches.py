@@ -245,11 +245,14 @@ async def _cancel_some(uow: UnitOfWork, batch_id: uuid.UUID) -> int:
 
 
 async def retry_failed(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> BatchDetailOut:
-    """Queue again all failed jobs whose audio is kept."""
+    """Queue again all failed jobs whose audio is kept or can still be fetched."""
     await check_own(uow, principal, batch_id)
-    requeued = await repository.requeue_failed(uow.session, batch_id, utc_now())
+    now = utc_now()
+    requeued = await repository.requeue_failed(uow.session, batch_id, now)
+    to_be_fetched = await repository.fetch_again(uow.session, batch_id, now)
     if requeued:
         await reopen(uow, batch_id)
-    uow.wakeups.extend(Wakeup(job_id, attempt, bulk=True) for job_id, attempt in requeued)
+    ready = [(job_id, attempt) for job_id, attempt in requeued if job_id not in to_be_fetched]
+    uow.wakeups.extend(Wakeup(job_id, attempt, bulk=True) for job_id, attempt in ready)
     uow.changed_jobs.extend(job_id for job_id, _ in requeued)
     return await get_batch(uow, principal, batch_id)

@@ -15,7 +15,7 @@ from typing import Any, cast
 from sqlalchemy import ColumnElement, CursorResult, case, exists, func, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import Asset, Batch, Job, Review
+from app.db.models import Asset, Batch, Job, Review, Source
 from app.db.repositories.jobs import owned_by
 from app.domain.genres import Tier
 from app.domain.jobs import CANCELLABLE_STATES, JobState
@@ -104,16 +104,31 @@ async def cancel_jobs(session: AsyncSession, batch_id: uuid.UUID, now: datetime,
 
 
 async def requeue_failed(session: AsyncSession, batch_id: uuid.UUID, now: datetime) -> Sequence[tuple[uuid.UUID, int]]:
-    """Queue again the failed jobs whose audio is kept; returns their ids and attempts."""
+    """Queue again the failed jobs whose audio is kept or can still be fetched; returns their ids and attempts."""
     kept = exists().where(Asset.id == Job.asset_id, Asset.storage_key.is_not(None))
+    to_be_fetched = exists().where(Source.job_id == Job.id)
     statement = (
         update(Job)
-        .where(Job.batch_id == batch_id, Job.state == JobState.FAILED, kept)
-        .values(state=JobState.QUEUED, finished_at=None, started_at=None, error=None, losses=0, rung_at=now)
+        .where(Job.batch_id == batch_id, Job.state == JobState.FAILED, or_(kept, to_be_fetched))
+        .values(
+            state=JobState.QUEUED, finished_at=None, started_at=None, error=None, progress=None, losses=0, rung_at=now
+        )
         .returning(Job.id, Job.attempt)
     )
     rows = await session.execute(statement, execution_options=_UNSYNCHRONISED)
     return [(row.id, row.attempt) for row in rows]
+
+
+async def fetch_again(session: AsyncSession, batch_id: uuid.UUID, now: datetime) -> set[uuid.UUID]:
+    """Recordings of queued jobs that nobody tries to fetch any more are fetched from now on; returns the jobs."""
+    queued = select(Job.id).where(Job.batch_id == batch_id, Job.state == JobState.QUEUED)
+    statement = (
+        update(Source)
+        .where(Source.job_id.in_(queued), Source.due_at.is_(None))
+        .values(due_at=now, attempt=0)
+        .returning(Source.job_id)
+    )
+    return set((await session.scalars(statement, execution_options=_UNSYNCHRONISED)).all())
 
 
 # --- figures
