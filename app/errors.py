@@ -20,6 +20,8 @@ API answers them in English, the portal in the reader's language, both with the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 
@@ -229,7 +231,9 @@ class HostRefused(Forbidden):
 class FileMissing(Invalid):
     code = "file_missing"
     title = N_("No file was sent")
-    detail = N_("Send the audio as the form field “file” of a multipart/form-data request.")
+    detail = N_(
+        "Send the audio as the form field “file”, as the body with a Content-Type of audio, or its address as JSON."
+    )
 
 
 class FileEmpty(Invalid):
@@ -315,6 +319,27 @@ class GenreNotFound(NotFound):
     code = "genre_not_found"
     title = N_("No such genre")
     detail = N_("There is no genre called “{genre}”.")
+
+
+@dataclass(frozen=True, slots=True)
+class LineFault:
+    """What is wrong in one line of a list."""
+
+    line: int
+    message: str
+    field: str | None = None
+
+
+class ManifestInvalid(Invalid):
+    """``faults`` are the first of them."""
+
+    code = "manifest_invalid"
+    title = N_("The manifest is not valid")
+    detail = N_("Faults in {count} lines, so nothing was added.")
+
+    def __init__(self, faults: Sequence[LineFault], *, count: int) -> None:
+        self.faults = faults
+        super().__init__(count=count)
 
 
 class ResultNotReady(Conflict):

@@ -9,14 +9,14 @@ import structlog
 
 from app.domain.addresses import IntranetHosts
 from app.domain.failures import Failure, FailureCode
-from app.domain.keys import audio_key, spectrogram_key
+from app.domain.keys import audio_key
 from app.domain.preferences import Preferences
 from app.errors import AddressRefused, FileEmpty, HostUnknown, TooLarge, Unsupported, UrlRefused
 from app.integrations.fetching import FetchFailed, FetchRefused, FetchTooLarge, fetching
 from app.resources import Resources
 from app.services import preferences
 from app.services.sources import DueSource, fail_source, take_due_sources, try_again_or_fail
-from app.services.submissions import picture_to_copy, recording_fetched
+from app.services.submissions import copy_picture, recording_fetched
 from app.services.uploads import StoredUpload, receive_upload
 
 log = structlog.get_logger(__name__)
@@ -69,10 +69,7 @@ class SourceFetcher:
         if not wanted:
             await parts.files.delete(audio_key(source.asset_id))
             return
-        async with parts.store.reading() as uow:
-            picture = await picture_to_copy(uow, source.job_id)
-        if picture is not None:
-            await parts.files.copy(picture, spectrogram_key(source.job_id))
+        await copy_picture(parts.store, parts.files, source.job_id)
 
 
 def _failure(error: Exception, host: str, limit_bytes: int) -> Failure:

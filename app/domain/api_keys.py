@@ -27,7 +27,9 @@ Scopes = Annotated[
     list[Permission] | None,
     Meta(description="The only permissions of the role that it has; null: all of them", examples=[["jobs:read"]]),
 ]
-ExpiresAt = Annotated[datetime | None, Meta(tz=True, description="From then on it is worthless; null: never")]
+ExpiresAt = Annotated[
+    Annotated[datetime, Meta(tz=True)] | None, Meta(description="From then on it is worthless; null: never")
+]
 
 
 class NewApiKey(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -29,6 +29,7 @@ class Permission(enum.StrEnum):
     VIEWS_SAVE = "views:save"
     ADMINISTRATION_READ = "administration:read"
     ADMINISTRATION_CHANGE = "administration:change"
+    API_KEYS_READ = "api_keys:read"
     API_KEYS_MANAGE = "api_keys:manage"
     API_KEYS_MANAGE_ANY = "api_keys:manage_any"
     GUIDE_CHANGE = "guide:change"
@@ -45,6 +46,7 @@ _NEEDED = {
     Permission.MODELS_READ: Role.VIEWER,
     Permission.VIEWS_SAVE: Role.VIEWER,
     Permission.JOBS_CREATE: Role.UPLOADER,
+    Permission.API_KEYS_READ: Role.UPLOADER,
     Permission.API_KEYS_MANAGE: Role.UPLOADER,
     Permission.API_KEYS_MANAGE_ANY: Role.ADMIN,
     Permission.GUIDE_CHANGE: Role.REVIEWER,

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from app.domain.addresses import IntranetHosts
 from app.domain.jobs import AnalysisScope, JobKind
 from app.domain.media import NAME_LIMIT, Container
 
@@ -26,13 +27,17 @@ FileName = Annotated[str, Meta(min_length=1, max_length=NAME_LIMIT, description=
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """``attributes`` are the submitter's own words (the API says metadata); ``force`` refuses an earlier job's result."""
+    """``attributes`` are the submitter's own words (the API says metadata); ``force`` refuses an earlier job's result.
+
+    ``intranet``: where a callback may go beside public hosts.
+    """
 
     kind: JobKind = JobKind.GENRE
     scope: AnalysisScope = AnalysisScope.START
     batch_id: uuid.UUID | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     callback_url: str | None = None
+    intranet: IntranetHosts = field(default_factory=IntranetHosts)
     force: bool = False
 
 

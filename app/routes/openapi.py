@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from litestar import Router
@@ -10,13 +9,6 @@ from litestar.openapi import OpenAPIConfig
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import (
     Components,
-    OpenAPIFormat,
-    OpenAPIMediaType,
-    OpenAPIType,
-    Operation,
-    Reference,
-    RequestBody,
-    Schema,
     SecurityScheme,
     Server,
     Tag,
@@ -26,7 +18,6 @@ from litestar.routes import BaseRoute, HTTPRoute
 from litestar.types import ControllerRouterHandler
 
 from app import __version__
-from app.domain.jobs import JobKind
 from app.routes.openapi_webhooks import webhook_descriptions
 from app.routes.problems import PROBLEM_MEDIA_TYPE, Problem
 
@@ -65,23 +56,6 @@ def problems(*statuses: int) -> dict[int, ResponseSpec]:
     }
 
 
-@dataclass
-class UploadOperation(Operation):
-    """The body of an upload streams past Litestar, so it has to be described by hand."""
-
-    def __post_init__(self) -> None:
-        properties: dict[str, Schema | Reference] = {
-            "file": Schema(
-                type=OpenAPIType.STRING,
-                format=OpenAPIFormat.BINARY,
-                description="MP3, WAV, FLAC, OGG, M4A, AAC or WebM",
-            ),
-            "kind": Schema(type=OpenAPIType.STRING, enum=list(JobKind), default=JobKind.GENRE),
-        }
-        schema = Schema(type=OpenAPIType.OBJECT, required=["file"], properties=properties)
-        self.request_body = RequestBody(required=True, content={"multipart/form-data": OpenAPIMediaType(schema=schema)})
-
-
 class OwnProblems(ReceiveRoutePlugin):
     """Litestar describes a 400 in its own format wherever a route has parameters; ours answers problems."""
 
@@ -115,6 +89,8 @@ def openapi_config() -> OpenAPIConfig:
         components=Components(security_schemes=schemes),
         tags=[
             Tag("jobs", "Recordings and their analyses"),
+            Tag("uploads", "Large files in parts"),
+            Tag("api-keys", "Credentials of programs"),
             Tag("reviews", "What waits for a person, and what people decide"),
             Tag("batches", "Recordings that are submitted together, their progress and reports"),
             Tag("webhooks", "Being told of events, or asking for them"),

@@ -12,9 +12,11 @@ from sqlalchemy import CursorResult, select, update
 from app.db.models import Job, Source
 from app.db.repositories import jobs as repository
 from app.db.uow import UnitOfWork
+from app.domain.addresses import IntranetHosts
 from app.domain.failures import Failure
 from app.domain.ids import utc_now
 from app.domain.jobs import EventType, JobState
+from app.integrations.addresses import check_url
 from app.services import batches
 from app.services.events import record_event
 
@@ -33,6 +35,14 @@ class DueSource:
     url: str
     name: str
     attempt: int
+
+
+def check_source(url: str, intranet: IntranetHosts) -> None:
+    """
+    Raises:
+        UrlRefused, AddressRefused: the address can't or must not be called.
+    """
+    check_url(url, intranet)
 
 
 async def take_due_sources(uow: UnitOfWork, limit: int) -> list[DueSource]:

@@ -5,13 +5,14 @@ A recording that was analysed before by the model now active is answered at once
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 
 from sqlalchemy import select
 
 from app.db.models import Asset, DirectUpload, Job, Model, Review, Source
 from app.db.repositories.jobs import visible_to
-from app.db.uow import UnitOfWork, Wakeup
+from app.db.uow import Store, UnitOfWork, Wakeup
 from app.domain.ids import new_id, utc_now
 from app.domain.jobs import EventType, JobState
 from app.domain.keys import audio_key, spectrogram_key
@@ -20,7 +21,9 @@ from app.domain.permissions import Principal, Role
 from app.domain.submissions import JobOptions
 from app.domain.views import JobOut
 from app.errors import UploadIncomplete, UploadNotFound
+from app.integrations.files import FileGone, Files
 from app.services import batches
+from app.services.callbacks import add_callback
 from app.services.events import record_event
 from app.services.job_views import views
 from app.services.uploads import StoredUpload
@@ -98,6 +101,8 @@ async def _add(uow: UnitOfWork, principal: Principal, asset: Asset, options: Job
     )
     uow.session.add(job)
     await uow.session.flush()  # events and wake-up need the id
+    if options.callback_url is not None:
+        await add_callback(uow, principal, job.id, options.callback_url, intranet=options.intranet)
     await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
     return job
 
@@ -170,11 +175,20 @@ async def _take_over(uow: UnitOfWork, job: Job, earlier: Job) -> None:
     await batches.settle(uow, job.batch_id)
 
 
-async def picture_to_copy(uow: UnitOfWork, job_id: uuid.UUID) -> str | None:
-    """Storage key of the spectrogram of the job whose result this one has taken over; None if that is gone."""
+async def copy_picture(store: Store, files: Files, job_id: uuid.UUID) -> None:
+    """A job that has taken over a result gets its own copy of the spectrogram, which is deleted with it."""
+    async with store.reading() as uow:
+        original = await _original(uow, job_id)
+    if original is not None:
+        with contextlib.suppress(FileGone):
+            await files.copy(spectrogram_key(original), spectrogram_key(job_id))
+
+
+async def _original(uow: UnitOfWork, job_id: uuid.UUID) -> uuid.UUID | None:
+    """The newest job that has computed the result which this one has taken over."""
     job = await uow.session.get(Job, job_id)
     if job is None or not job.deduplicated:
         return None
-    same = select(Job.id).join(Job.asset).where(Asset.sha256 == job.asset.sha256, Job.state == JobState.DONE)
-    original = await uow.session.scalar(same.where(~Job.deduplicated, Job.kind == job.kind).order_by(Job.id.desc()))
-    return spectrogram_key(original) if original is not None else None
+    same = select(Job.id).join(Job.asset).where(Asset.sha256 == job.asset.sha256, Job.kind == job.kind)
+    query = same.where(Job.state == JobState.DONE, ~Job.deduplicated).order_by(Job.id.desc()).limit(1)
+    return await uow.session.scalar(query)

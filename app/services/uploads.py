@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Self
 
 from app.domain.ids import new_id
 from app.domain.keys import audio_key
@@ -23,6 +24,9 @@ class StoredUpload:
     sha256: str
     size_bytes: int
     container: Container
+
+    def named(self, name: str) -> Self:
+        return replace(self, name=clean_name(name))
 
 
 def too_large(limit_bytes: int) -> TooLarge:

@@ -30,6 +30,7 @@ def _part(name: str, filename: str | None, content: bytes) -> bytes:
 
 MULTIPART = {"content-type": "multipart/form-data; boundary=x"}
 END = b"--x--\r\n"
+NOBODY = "01a1fc6c-294c-70ab-895a-f266f834db3e"
 
 REFUSED = {
     "empty file": ({"files": {"file": ("a.mp3", b"", "audio/mpeg")}}, 400, "file_empty"),
@@ -47,7 +48,50 @@ REFUSED = {
         400,
         "file_missing",
     ),
-    "not a form": ({"content": MP3, "headers": {"content-type": "audio/mpeg"}}, 400, "file_missing"),
+    "a page": ({"content": MP3, "headers": {"content-type": "text/html"}}, 400, "file_missing"),
+    "no audio as the body": (
+        {"content": b"la la la " * 1000, "headers": {"content-type": "audio/mpeg"}},
+        415,
+        "unsupported_audio",
+    ),
+    "an empty body": ({"content": b"", "headers": {"content-type": "audio/mpeg"}}, 400, "file_empty"),
+    "a body over the limit": (
+        {"content": b"ID3" + bytes(1_000_000), "headers": {"content-type": "application/octet-stream"}},
+        413,
+        "too_large",
+    ),
+    "metadata that are no JSON": (
+        {"files": {"file": ("a.mp3", MP3, "audio/mpeg")}, "data": {"metadata": "{"}},
+        400,
+        "validation_failed",
+    ),
+    "too many metadata": (
+        {"files": {"file": ("a.mp3", MP3, "audio/mpeg")}, "data": {"metadata": '{"a": "%s"}' % ("b" * 8192)}},
+        400,
+        "validation_failed",
+    ),
+    "a batch that is no id": (
+        {"files": {"file": ("a.mp3", MP3, "audio/mpeg")}, "data": {"batch_id": "7"}},
+        400,
+        "validation_failed",
+    ),
+    "a batch that is not there": (
+        {"files": {"file": ("a.mp3", MP3, "audio/mpeg")}, "data": {"batch_id": NOBODY}},
+        404,
+        "batch_not_found",
+    ),
+    "JSON that says nothing": ({"json": {}}, 400, "validation_failed"),
+    "JSON that says too much": (
+        {"json": {"upload_id": NOBODY, "source_url": "https://archive.test/a.mp3"}},
+        400,
+        "validation_failed",
+    ),
+    "JSON of another kind": ({"json": {"url": "https://archive.test/a.mp3"}}, 400, "validation_failed"),
+    "not JSON": ({"content": b"{", "headers": {"content-type": "application/json"}}, 400, "validation_failed"),
+    "an upload that is not there": ({"json": {"upload_id": NOBODY}}, 404, "upload_not_found"),
+    "an address inside": ({"json": {"source_url": "https://169.254.169.254/a.mp3"}}, 400, "address_refused"),
+    "an address without TLS": ({"json": {"source_url": "http://archive.test/a.mp3"}}, 400, "url_refused"),
+    "an address of another kind": ({"json": {"source_url": "file:///etc/passwd"}}, 400, "url_refused"),
     "no content type": ({"content": MP3}, 400, "file_missing"),
     "a form of another kind": ({"data": {"file": "a.mp3"}}, 400, "file_missing"),
     "no boundary": ({"content": MP3, "headers": {"content-type": "multipart/form-data"}}, 400, "upload_malformed"),
@@ -61,7 +105,7 @@ REFUSED = {
         "upload_malformed",
     ),
     "a field too long": (
-        {"content": _part("kind", None, b"g" * 5000) + _part("file", "a.mp3", MP3) + END, "headers": MULTIPART},
+        {"content": _part("kind", None, b"g" * 17_000) + _part("file", "a.mp3", MP3) + END, "headers": MULTIPART},
         400,
         "upload_malformed",
     ),
@@ -102,10 +146,10 @@ async def test_a_bad_upload_is_refused_and_leaves_nothing_behind(
 
 
 async def test_the_limit_itself_is_accepted(api: httpx.AsyncClient, parts: WebParts):
-    content = b"ID3" + bytes(parts.config.upload_limit_bytes - 3)
+    content = b"ID3" + bytes(parts.preferences.value.upload_limit_bytes - 3)
     answer = await api.post("/api/v1/jobs", files={"file": ("a.mp3", content, "audio/mpeg")})
     assert answer.status_code == 202
-    assert answer.json()["asset"]["size_bytes"] == parts.config.upload_limit_bytes
+    assert answer.json()["asset"]["size_bytes"] == parts.preferences.value.upload_limit_bytes
 
 
 @pytest.mark.parametrize(

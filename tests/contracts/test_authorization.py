@@ -30,6 +30,7 @@ PUBLIC = {
     "GET /docs",
     "GET /docs/errors",
     "GET /language/{code}",
+    "PUT /api/v1/uploads/{upload_id}/parts/{number}",
 }
 STATIC_PREFIX = "/static/"
 SAFE = {"GET", "HEAD"}

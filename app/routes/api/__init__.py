@@ -5,7 +5,19 @@ from __future__ import annotations
 from litestar import Router
 from litestar.di import Provide
 
-from app.routes.api import batches, catalogue, events, jobs, models, reports, reviews, webhooks
+from app.routes.api import (
+    api_keys,
+    batches,
+    catalogue,
+    events,
+    jobs,
+    models,
+    reports,
+    reviews,
+    submissions,
+    uploads,
+    webhooks,
+)
 from app.routes.idempotency import provide_once
 
 
@@ -13,7 +25,10 @@ def api_router() -> Router:
     return Router(
         "/api/v1",
         route_handlers=[
+            *submissions.HANDLERS,
+            *uploads.HANDLERS,
             *jobs.HANDLERS,
+            *api_keys.HANDLERS,
             *batches.HANDLERS,
             *reports.HANDLERS,
             *catalogue.HANDLERS,

@@ -10,6 +10,7 @@ import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
+from app.domain.api_keys import ApiKeyCreated, ApiKeyOut
 from app.domain.batches import (
     BatchDetailOut,
     BatchOut,
@@ -24,7 +25,9 @@ from app.domain.failures import FailureCode
 from app.domain.genres import GENRES, Tier
 from app.domain.jobs import AnalysisScope, JobKind, JobState
 from app.domain.media import Container
+from app.domain.permissions import Permission, Role
 from app.domain.results import ModelRef, Timings, Window, genre_result
+from app.domain.submissions import UploadOut, UploadPart, UploadState
 from app.domain.views import AssetOut, JobOut, JobPage
 
 # Multiples of 1/64 add up without rounding.
@@ -93,16 +96,54 @@ BATCH_DETAIL = BatchDetailOut(
 )
 
 
-def answer_of(value: msgspec.Struct, description: str) -> dict[int, ResponseSpec]:
+OPEN_UPLOAD = UploadOut(
+    id=uuid.UUID("01a1fc6c-4d11-7c56-8d7a-51f3f6f8a0b3"),
+    state=UploadState.OPEN,
+    name="concert.wav",
+    size_bytes=12_000_000,
+    parts=[
+        UploadPart(number=1, size_bytes=8_388_608, url="https://files.example/parts/1?signature=5f3a"),
+        UploadPart(number=2, size_bytes=3_611_392, url="https://files.example/parts/2?signature=c81d"),
+    ],
+    sha256=None,
+    container=None,
+    created_at=datetime(2026, 3, 2, 9, 29, 0, tzinfo=UTC),
+    expires_at=datetime(2026, 3, 3, 9, 29, 0, tzinfo=UTC),
+)
+COMPLETE_UPLOAD = msgspec.structs.replace(
+    OPEN_UPLOAD, state=UploadState.COMPLETE, parts=[], sha256="a4" * 32, container=Container.WAV
+)
+_API_KEY = ApiKeyOut(
+    id=uuid.UUID("01a1fc6c-5a0e-7f21-9c44-0b8e7d1f2a63"),
+    name="catalogue importer",
+    prefix="emk_Zt3f9A",
+    role=Role.UPLOADER,
+    scopes=[Permission.JOBS_READ, Permission.JOBS_CREATE],
+    owner="Una Uhl",
+    created_at=datetime(2026, 3, 2, 9, 0, 0, tzinfo=UTC),
+    expires_at=datetime(2027, 3, 2, 9, 0, 0, tzinfo=UTC),
+    last_used_at=None,
+    revoked_at=None,
+)
+API_KEY_CREATED = ApiKeyCreated(api_key=_API_KEY, key="emk_Zt3f9A…", webhook_secret="whsec_…")  # noqa: S106  none
+
+
+def answer_of(value: msgspec.Struct, description: str, *, status: int = 200) -> dict[int, ResponseSpec]:
     """A successful answer with an example."""
-    example: Any = msgspec.to_builtins(value)
-    spec = ResponseSpec(
-        type(value),
-        generate_examples=False,
-        description=description,
-        examples=[Example(summary="An answer", value=example)],
-    )
-    return {200: spec}
+    return {status: _spec(type(value), msgspec.to_builtins(value), description)}
+
+
+def _spec(content: Any, example: Any, description: str) -> ResponseSpec:
+    examples = [Example(summary="An answer", value=example)]
+    return ResponseSpec(content, generate_examples=False, description=description, examples=examples)
+
+
+API_KEYS_ANSWER = {200: _spec(list[ApiKeyOut], [msgspec.to_builtins(_API_KEY)], "The keys")}
+_QUEUED = msgspec.structs.replace(JOB, state=JobState.QUEUED, attempt=0, started_at=None, finished_at=None, result=None)
+SUBMITTED_ANSWERS = {
+    **answer_of(JOB, "It has ended already"),
+    **answer_of(_QUEUED, "It waits for a worker", status=202),
+}
 
 
 JOB_ANSWER = answer_of(JOB, "The job")

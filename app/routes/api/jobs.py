@@ -6,7 +6,6 @@ import uuid
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, head, post
-from litestar.datastructures import ResponseHeader
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
@@ -19,18 +18,14 @@ from app.routes.api.filters import Wanted, cursor_of, provide_job_filter
 from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest
 from app.routes.events import job_events
 from app.routes.guards import needs
-from app.routes.openapi import UploadOperation, problems
+from app.routes.openapi import problems
 from app.routes.ranges import file_response
-from app.routes.uploads import accept_upload
 from app.services import jobs
 from app.services.jobs import PAGE_LIMIT, StoredFile
 
 _TAGS = ["jobs"]
 _READ = needs(Permission.JOBS_READ)
 _CREATE = needs(Permission.JOBS_CREATE)
-_LOCATION = ResponseHeader(
-    name="Location", value="/api/v1/jobs/…", description="Address of the job", documentation_only=True
-)
 
 
 def _file(media_type: str) -> dict[int, ResponseSpec]:
@@ -45,26 +40,7 @@ def _file(media_type: str) -> dict[int, ResponseSpec]:
 JobId = FromPath[uuid.UUID]
 
 
-# --- submit and list
-
-
-@post(
-    "/jobs",
-    opt=_CREATE,
-    status_code=202,
-    request_max_body_size=None,
-    operation_class=UploadOperation,
-    operation_id="createJob",
-    summary="Submit a recording",
-    tags=_TAGS,
-    response_headers=[_LOCATION],
-    responses=problems(400, 413, 415),
-)
-async def create_job(request: WebRequest, parts: Parts, caller: Caller) -> Response[JobOut]:
-    """Send the audio as field `file` of multipart/form-data. The answer comes once the file is stored and the job is
-    queued; the analysis goes on by itself. `kind` may also be a query parameter."""
-    job = await accept_upload(request, parts, caller)
-    return Response(job, status_code=202, headers={"Location": f"/api/v1/jobs/{job.id}"})
+# --- list
 
 
 @get(
@@ -215,7 +191,6 @@ async def head_spectrogram(request: WebRequest, parts: Parts, caller: Caller, jo
 
 
 HANDLERS = [
-    create_job,
     list_jobs,
     get_job,
     follow_job,
