@@ -17,13 +17,14 @@ import app
 from app.inference import selfcheck
 from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choice, Choices, Precision, WantedPrecision
-from app.inference.cpu_network import WINDOWS_AT_ONCE, CpuNetwork
+from app.inference.cpu_network import CpuNetwork
 from app.inference.openvino_trunk import TrunkPlan
 
 _log = structlog.get_logger(__name__)
 
 # The worker shall be ready first.
 _PATIENCE_S = 5.0
+_BATCH_WINDOWS = 8  # until the check has found a better number
 _SOURCE_ROOT = Path(app.__file__).parent.parent
 
 
@@ -50,7 +51,7 @@ class AdaptiveNetwork:
         self._closing = threading.Event()
         self._process: subprocess.Popen[bytes] | None = None
         known = self._known_setting()
-        self._setting = known or _Setting("fp32", WINDOWS_AT_ONCE)
+        self._setting = known or _Setting("fp32", _BATCH_WINDOWS)
         self._network = self._load(self._setting)
         if known is None:
             threading.Thread(target=self._find_out, name="self-check", daemon=True).start()
@@ -77,7 +78,7 @@ class AdaptiveNetwork:
     def _known_setting(self) -> _Setting | None:
         """What to compute with, or None if that has to be found out first."""
         choice: Choice | None = self._choices.choice()
-        batch_windows = choice.batch_windows if choice else WINDOWS_AT_ONCE
+        batch_windows = choice.batch_windows if choice else _BATCH_WINDOWS
         if self._wanted == "auto":
             return _Setting(choice.precision, batch_windows) if choice and self._can(choice.precision) else None
         return _Setting(self._wanted, batch_windows) if self._can(self._wanted) else None
@@ -88,7 +89,7 @@ class AdaptiveNetwork:
     def _load(self, setting: _Setting) -> CpuNetwork:
         peaks = self._choices.peaks() if setting.precision == "int8" else None
         plan = TrunkPlan(setting.precision, peaks, self._choices.threads)
-        network = CpuNetwork(load_weights(self._bundle), plan, windows_at_once=setting.batch_windows)
+        network = CpuNetwork(load_weights(self._bundle), plan)
         _give_memory_back()
         return network
 

@@ -18,24 +18,24 @@ from app.inference.device import cpu_computes_bf16
 from app.inference.network import folded_trunk, network_with
 from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan
 
-# Convolutions gain next to nothing from more windows at once, and each needs 25 to 50 MB.
-WINDOWS_AT_ONCE = 4
+# Convolutions gain next to nothing from more windows at once, and each needs 25 to 50 MB. The head, which reads all its
+# weights for every batch, takes the whole batch at once.
+WINDOWS_AT_ONCE = 2
 
 
 class CpuNetwork:
     """Implements ``contracts.Network``. One thread at a time may call it."""
 
-    def __init__(self, state: Mapping[str, Tensor], plan: TrunkPlan, *, windows_at_once: int = WINDOWS_AT_ONCE) -> None:
+    def __init__(self, state: Mapping[str, Tensor], plan: TrunkPlan) -> None:
         network = network_with(with_float_features(state))
         self._trunk = OpenVinoTrunk(folded_trunk(network), plan)
         self._head_dtype = head_dtype(plan)
         self._head = cast("nn.Sequential", network.get_submodule("classifier")).to(self._head_dtype)
-        self._windows_at_once = windows_at_once
 
     def forward(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures uint8 (batch, 224, 224, 3) to probabilities float32 (batch, 16)."""
-        size = self._windows_at_once
-        parts = [self._trunk(pictures[start : start + size]) for start in range(0, len(pictures), size)]
+        starts = range(0, len(pictures), WINDOWS_AT_ONCE)
+        parts = [self._trunk(pictures[start : start + WINDOWS_AT_ONCE]) for start in starts]
         with torch.inference_mode():
             logits = self._head(torch.from_numpy(np.concatenate(parts)).to(self._head_dtype))
             return cast("NDArray[np.float32]", logits.float().softmax(dim=1).numpy())

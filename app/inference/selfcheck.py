@@ -23,7 +23,7 @@ from app.inference.bundle import load_weights, read_bundle
 from app.inference.check_clips import WINDOWS_PER_CLIP, calibration_pictures, judging_pictures
 from app.inference.choices import Choice, Choices, Measured, Precision
 from app.inference.contracts import Featurizer
-from app.inference.cpu_network import WINDOWS_AT_ONCE, CpuNetwork, with_float_features
+from app.inference.cpu_network import CpuNetwork, with_float_features
 from app.inference.decoder_process import die_with_parent
 from app.inference.device import cpu_computes_bf16
 from app.inference.network import folded_trunk, network_with
@@ -38,7 +38,8 @@ _SAME_ANSWERS = 0.99
 _MEAN_DIFFERENCE = 0.005
 _WORST_DIFFERENCE = 0.1
 
-_BATCHES = (1, 2, 4, 8)
+_CHUNK = 4
+_BATCHES = (1, 2, 4, 8, 16)
 _BATCH_ROUNDS = 3
 _AS_FAST = 0.95
 _NICENESS = 10
@@ -71,9 +72,7 @@ def calibrate(state: Mapping[str, Tensor], featurizer: Featurizer, *, threads: i
     trunk = folded_trunk(network_with(with_float_features(state)))
     watched = OpenVinoTrunk(trunk, TrunkPlan("fp32", threads=threads), watched=True)
     pictures = calibration_pictures(featurizer)
-    parts = [
-        watched.peaks(pictures[start : start + WINDOWS_AT_ONCE]) for start in range(0, len(pictures), WINDOWS_AT_ONCE)
-    ]
+    parts = [watched.peaks(pictures[start : start + _CHUNK]) for start in range(0, len(pictures), _CHUNK)]
     return [max(peaks) for peaks in zip(*parts, strict=True)]
 
 
@@ -91,7 +90,9 @@ def check(state: Mapping[str, Tensor], choices: Choices, featurizer: Featurizer)
         measured.append(_measured(plan.precision, windows_per_s, likeness(reference, answers)))
     best = max((candidate for candidate in measured if candidate.holds), key=lambda found: found.windows_per_s)
     plan = TrunkPlan(best.precision, peaks if best.precision == "int8" else None, choices.threads)
-    choice = Choice(precision=best.precision, batch_windows=_best_batch(state, plan, pictures), measured=measured)
+    choice = Choice(
+        precision=best.precision, batch_windows=_best_batch(CpuNetwork(state, plan), pictures), measured=measured
+    )
     choices.keep_choice(choice)
     return choice
 
@@ -115,7 +116,7 @@ def _measured(precision: Precision, windows_per_s: float, found: Likeness) -> Me
 
 def _answers(network: CpuNetwork, pictures: NDArray[np.uint8]) -> tuple[Answers, float]:
     """Probabilities of clips, (clips, 16), and the median speed in windows a second."""
-    parts = [pictures[start : start + WINDOWS_AT_ONCE] for start in range(0, len(pictures), WINDOWS_AT_ONCE)]
+    parts = [pictures[start : start + _CHUNK] for start in range(0, len(pictures), _CHUNK)]
     network.forward(parts[0])  # the first pass prepares
     answers, seconds = [], []
     for part in parts:
@@ -124,21 +125,20 @@ def _answers(network: CpuNetwork, pictures: NDArray[np.uint8]) -> tuple[Answers,
         seconds.append(time.perf_counter() - started)
     windows = np.concatenate(answers)
     clips: Answers = windows.reshape(-1, WINDOWS_PER_CLIP, windows.shape[1]).mean(axis=1)
-    return clips, WINDOWS_AT_ONCE / statistics.median(seconds)
+    return clips, _CHUNK / statistics.median(seconds)
 
 
-def _best_batch(state: Mapping[str, Tensor], plan: TrunkPlan, pictures: NDArray[np.uint8]) -> int:
+def _best_batch(network: CpuNetwork, pictures: NDArray[np.uint8]) -> int:
     speeds = {}
-    for batch in _BATCHES:
-        network = CpuNetwork(state, plan, windows_at_once=batch)
-        network.forward(pictures[:batch])
+    batches = [batch for batch in _BATCHES if batch <= len(pictures)]
+    for batch in batches:
         seconds = []
         for _ in range(_BATCH_ROUNDS):
             started = time.perf_counter()
             network.forward(pictures[:batch])
             seconds.append(time.perf_counter() - started)
         speeds[batch] = batch / min(seconds)
-    return next(batch for batch in _BATCHES if speeds[batch] >= _AS_FAST * max(speeds.values()))
+    return next(batch for batch in batches if speeds[batch] >= _AS_FAST * max(speeds.values()))
 
 
 def command(bundle_path: Path, choices: Choices) -> list[str]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from app.cli.bench.reference import reference_samples
 from app.inference.audio import clean_tag, decode_file, is_audible
 from app.inference.contracts import Clip
 from app.inference.picture import FeatureExtractor
-from app.cli.bench.reference import reference_samples
 from tests.support.sounds import CONTAINERS, beats, chords, encode, ffmpeg, melody, noise, stereo
 
 FFMPEG_ONLY = ("opus", "m4a", "aac", "webm")

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from app.cli.bench.reference import reference_decibels, reference_figure, reference_pictures
 from app.inference.contracts import Clip
 from app.inference.magma import MAGMA
 from app.inference.picture import FeatureExtractor, figure, spectrogram_png, window_frames
-from app.cli.bench.reference import reference_decibels, reference_figure, reference_pictures
 from tests.support.sounds import KINDS
 
 

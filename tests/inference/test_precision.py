@@ -51,7 +51,7 @@ def peaks(state):
 @pytest.fixture(scope="module", params=["fp32", "bf16", "int8"])
 def network(request, state):
     peaks = request.getfixturevalue("peaks") if request.param == "int8" else None
-    return request.param, CpuNetwork(state, TrunkPlan(request.param, peaks, THREADS), windows_at_once=2)
+    return request.param, CpuNetwork(state, TrunkPlan(request.param, peaks, THREADS))
 
 
 def test_every_precision_computes_the_network(network, pictures, plain):
@@ -195,9 +195,10 @@ def test_the_processor_is_known_by_name_and_abilities(tmp_path, lines, expected)
     assert name == expected[0] or expected[0] is None
 
 
+@pytest.mark.timeout(180)
 def test_the_fastest_that_holds_is_chosen(state, pictures, choices, monkeypatch):
-    monkeypatch.setattr(selfcheck, "judging_pictures", lambda _: np.concatenate([pictures, pictures])[:8])
-    monkeypatch.setattr(selfcheck, "calibration_pictures", lambda _: pictures)
+    monkeypatch.setattr(selfcheck, "judging_pictures", lambda _: pictures[:4])
+    monkeypatch.setattr(selfcheck, "calibration_pictures", lambda _: pictures[:2])
     choice = selfcheck.check(state, choices, FeatureExtractor())
     assert choices.choice() == choice
     assert len(choices.peaks()) == 15

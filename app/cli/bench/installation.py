@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 
 import httpx2
@@ -94,14 +95,14 @@ class Installation:
         with httpx2.Client() as client:
             _until(lambda: _answers(client, f"{self.base_url}/health/ready"), "earmark web does not answer")
 
-    def finished(self) -> list[tuple[float, float, float]]:
-        """When each job that is done was created, started and finished, in seconds."""
-        columns = ", ".join(f"unixepoch({name}, 'subsec')" for name in ("created_at", "started_at", "finished_at"))
+    def finished(self) -> list[tuple[float, float]]:
+        """When each job that is done was created and finished, in seconds."""
         with closing(sqlite3.connect(f"file:{self.data_dir / 'earmark.db'}?mode=ro", uri=True)) as database:
-            return database.execute(f"SELECT {columns} FROM jobs WHERE lower(state) = 'done'").fetchall()  # noqa: S608
+            rows = database.execute("SELECT created_at, finished_at FROM jobs WHERE lower(state) = 'done'").fetchall()
+        return [(_seconds(created), _seconds(finished)) for created, finished in rows]
 
-    def wait_until_finished(self, count: int, process: Process) -> list[tuple[float, float, float]]:
-        found: list[tuple[float, float, float]] = []
+    def wait_until_finished(self, count: int, process: Process) -> list[tuple[float, float]]:
+        found: list[tuple[float, float]] = []
 
         def all_done() -> bool:
             nonlocal found
@@ -181,6 +182,10 @@ def _until(
         if time.monotonic() > deadline_s:
             raise ClickException(problem)
         time.sleep(poll_s)
+
+
+def _seconds(written: str) -> float:
+    return datetime.fromisoformat(written).timestamp()
 
 
 def _answers(client: httpx2.Client, address: str) -> bool:

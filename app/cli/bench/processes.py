@@ -63,9 +63,8 @@ def pipeline(bench: Bench) -> Section:
         latencies_ms = asyncio.run(_one_by_one(found, single))[_WARM_UPS:]
         before = len(single)
         asyncio.run(_all_at_once(found, contents[before:]))
-        times = found.wait_until_finished(before + bench.files, worker)[before:]
-    times = sorted(times)[-bench.files :]
-    clips_per_s = bench.files / (max(finished for _, _, finished in times) - min(created for created, _, _ in times))
+        times = sorted(found.wait_until_finished(before + bench.files, worker))[before:]
+    clips_per_s = bench.files / (max(finished for _, finished in times) - min(created for created, _ in times))
     ideal = cores / core_s
     return Section(
         f"Through the queue: {bench.files} MP3s of 30 s, {bench.plan.precision}",
@@ -189,7 +188,7 @@ def _drained_per_s(bench: Bench, cores: list[int]) -> float:
             contents = material.distinct([path.read_bytes() for path in paths], count)
             asyncio.run(_all_at_once(found, contents))
         with _workers_on(found, cores) as process:
-            ends = sorted(finished for _, _, finished in found.wait_until_finished(count, process))
+            ends = sorted(finished for _, finished in found.wait_until_finished(count, process))
     warm = count // 4
     return (count - warm - 1) / (ends[-1] - ends[warm])
 
