@@ -69,6 +69,22 @@ class GenreResult(msgspec.Struct, frozen=True):
     model: ModelRef
 
 
+# Two genres whose probabilities differ by less than this are about as likely: the recording may mix styles.
+_CLOSE = 0.15
+
+
+def close_second(result: GenreResult) -> GenreScore | None:
+    """The second genre, if it is about as likely as the first."""
+    first, second = result.probabilities[:2]
+    return second if first.probability - second.probability < _CLOSE else None
+
+
+def overlap(one: GenreResult, other: GenreResult) -> float:
+    """What two results have in common: the sum of the smaller probability of each genre, 1 for the same result."""
+    theirs = {score.genre: score.probability for score in other.probabilities}
+    return min(1.0, sum(min(score.probability, theirs.get(score.genre, 0.0)) for score in one.probabilities))
+
+
 def _sorted_scores(scores: dict[str, float]) -> list[GenreScore]:
     ordered = sorted(scores.items(), key=lambda item: -item[1])
     return [GenreScore(name, min(1.0, max(0.0, value))) for name, value in ordered]

@@ -2,99 +2,43 @@
 
 from __future__ import annotations
 
-import enum
 import uuid
-from typing import TypeVar
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.enums import MediaType
 from litestar.params import FromPath
-from litestar.response import Template
+from litestar.response import Redirect, Template
 
-from app.domain.genres import GENRE_IDS, Tier
-from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
 from app.domain.views import JobOut
 from app.errors import JobNotFound
 from app.routes.deps import Caller, Parts, ReadUow, Uow, WebRequest
 from app.routes.guards import needs
-from app.routes.pages import asked_by_script, page
+from app.routes.pages import page
 from app.routes.portal.notices import AllNotices
-from app.routes.portal.views import JobPage, JobPanel, JobRow, JobsPage, JobsPart, JobsQuery, may_change
+from app.routes.portal.views import JobPage, JobPanel, JobRow, may_change
 from app.services import jobs
-from app.services.jobs import JobFilter
-
-_PAGE_LENGTH = 30
-
-_Choice = TypeVar("_Choice", bound=enum.StrEnum)
-
 
 # --- the list
 
 
-def _choice(kind: type[_Choice], value: str | None) -> _Choice | None:
-    """An old or mistyped address shows more rather than an error."""
-    return kind(value) if value in set(kind) else None
-
-
-def _query_of(request: WebRequest) -> JobsQuery:
-    sent = request.query_params
-    genre = sent.get("genre")
-    return JobsQuery(
-        text=(sent.get("text") or "").strip()[:200],
-        state=_choice(JobState, sent.get("state")),
-        genre=genre if genre in GENRE_IDS else None,
-        tier=_choice(Tier, sent.get("tier")),
-        review=bool(sent.get("review")),
-    )
-
-
-def _cursor_of(request: WebRequest) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(request.query_params.get("cursor", ""))
-    except ValueError:
-        return None
-
-
-def _filter_of(query: JobsQuery) -> JobFilter:
-    return JobFilter(
-        text=query.text or None,
-        state=query.state,
-        genre=query.genre,
-        tier=query.tier,
-        needs_review=query.review or None,
-    )
-
-
-def _address(query: JobsQuery, cursor: str | None = None) -> str:
-    parameters = query.parameters() | ({"cursor": cursor} if cursor else {})
-    return "/jobs" + (f"?{urlencode(parameters)}" if parameters else "")
-
-
 @get("/jobs", opt=needs(Permission.JOBS_READ))
-async def list_page(request: WebRequest, caller: Caller, read_uow: ReadUow, notices: AllNotices) -> Template:
-    """The page; for the filter its table; for "show more" the next rows."""
-    query, cursor = _query_of(request), _cursor_of(request)
-    found = await jobs.list_jobs(read_uow, caller, _filter_of(query), cursor=cursor, limit=_PAGE_LENGTH)
-    more = _address(query, found.next_cursor) if found.next_cursor else None
-    part = JobsPart(query=query, jobs=found.items, more_address=more)
-    if not asked_by_script(request):
-        return page(request, "jobs/list.html", JobsPage(notices=notices, part=part))
-    if cursor is not None:
-        return page(request, "jobs/rows.html", part)
-    return page(request, "jobs/results.html", part, headers={"HX-Push-Url": _address(query)})
+async def list_page(request: WebRequest) -> Redirect:
+    """Where the list was before there was a library: old links lead there."""
+    query = request.url.query
+    return Redirect("/library" + (f"?{query}" if query else ""), status_code=301)
 
 
 # --- one recording
 
 
 def _to_the_list() -> Response[str]:
-    return Response("", headers={"HX-Redirect": "/jobs"}, media_type=MediaType.HTML)
+    return Response("", headers={"HX-Redirect": "/library"}, media_type=MediaType.HTML)
 
 
 def _panel(caller: Principal, job: JobOut) -> JobPanel:
-    return JobPanel(job=job, own=may_change(caller, job))
+    may_teach = job.label is not None and job.asset.kept and caller.may(Permission.GUIDE_CHANGE)
+    return JobPanel(job=job, own=may_change(caller, job), may_teach=may_teach)
 
 
 @get("/jobs/{job_id:uuid}", opt=needs(Permission.JOBS_READ))

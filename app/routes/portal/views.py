@@ -8,9 +8,9 @@ import uuid
 import msgspec
 
 from app.domain.batches import BatchDetailOut, BatchOut
-from app.domain.genres import Tier
-from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
+from app.domain.results import GenreScore, close_second
+from app.domain.timeline import Timeline, timeline
 from app.domain.views import ExampleOut, JobOut
 
 
@@ -46,51 +46,51 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     job: JobOut
 
 
-class JobsQuery(msgspec.Struct, frozen=True, kw_only=True):
-    """What the list is limited to, as it stands in the form."""
-
-    text: str = ""
-    state: JobState | None = None
-    genre: str | None = None
-    tier: Tier | None = None
-    review: bool = False
-
-    @property
-    def limited(self) -> bool:
-        return self != JobsQuery()
-
-    def parameters(self) -> dict[str, str]:
-        """For the address of the same list."""
-        values = {"text": self.text, "state": self.state, "genre": self.genre, "tier": self.tier}
-        values["review"] = "1" if self.review else None
-        return {name: str(value) for name, value in values.items() if value}
-
-
-class JobsPart(msgspec.Struct, frozen=True, kw_only=True):
-    """The rows of one page of the list, and the way to the next."""
-
-    query: JobsQuery
-    jobs: list[JobOut]
-    more_address: str | None
-
-
-class JobsPage(PortalPage, frozen=True, kw_only=True):
-    part: JobsPart
-
-
 class JobPanel(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything about one recording. ``own``: the asking person may change it."""
+    """Everything about one recording. ``own``: the asking person may change it. ``may_teach``: and make it an example."""
 
     job: JobOut
     own: bool
+    may_teach: bool
 
     @property
     def title(self) -> str:
         return self.job.asset.title or self.job.asset.name
 
+    @property
+    def timeline(self) -> Timeline | None:
+        return timeline(self.job.result.windows) if self.job.result else None
+
+    @property
+    def second(self) -> GenreScore | None:
+        """The second genre, if it is about as likely as the first."""
+        return close_second(self.job.result) if self.job.result else None
+
 
 class JobPage(PortalPage, frozen=True, kw_only=True):
     panel: JobPanel
+
+
+class Pair(msgspec.Struct, frozen=True, kw_only=True):
+    """A genre, and the probability that each of two recordings has of it."""
+
+    genre: str
+    left: float
+    right: float
+
+
+class ComparePage(PortalPage, frozen=True, kw_only=True):
+    """Two recordings side by side; while ``right`` is not chosen, what ``text`` finds to choose from.
+
+    ``overlap``: the share of probability that both have in common, once both are done.
+    """
+
+    left: JobOut
+    right: JobOut | None
+    text: str
+    found: list[JobOut]
+    pairs: list[Pair]
+    overlap: float | None
 
 
 class HelpPage(PortalPage, frozen=True, kw_only=True):
