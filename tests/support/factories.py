@@ -11,7 +11,7 @@ from app.db.models import User
 from app.db.uow import Store, UnitOfWork
 from app.domain.genres import GENRES
 from app.domain.ids import new_id
-from app.domain.jobs import JobKind
+from app.domain.jobs import AnalysisScope, JobKind
 from app.domain.media import Container
 from app.domain.permissions import Principal, Role
 from app.domain.preferences import Preferences
@@ -43,10 +43,15 @@ def make_upload(name: str = "track.mp3") -> StoredUpload:
 
 
 async def make_job(
-    store: Store, principal: Principal, name: str = "track.mp3", *, batch_id: uuid.UUID | None = None
+    store: Store,
+    principal: Principal,
+    name: str = "track.mp3",
+    *,
+    scope: AnalysisScope = AnalysisScope.START,
+    batch_id: uuid.UUID | None = None,
 ) -> JobOut:
     async with store.writing() as uow:
-        return await submit_job(uow, principal, make_upload(name), JobKind.GENRE, batch_id=batch_id)
+        return await submit_job(uow, principal, make_upload(name), JobKind.GENRE, scope=scope, batch_id=batch_id)
 
 
 def make_probabilities(genre: str = "soft_rock", probability: float = 0.9) -> list[float]:
