@@ -89,7 +89,7 @@ async def main() -> None:
         async with served(Path(folder) / "data", upload_limit_bytes=30_000_000) as site, chromium() as browser:
             show = await open_showcase(site, role=Role.REVIEWER)
             jobs = await fill(show)
-            addresses = {"upload": "/", "jobs": "/jobs", "empty": "/jobs?text=nothing", "help": "/help"}
+            addresses = {"upload": "/", "jobs": "/library", "empty": "/library?text=nothing", "help": "/help"}
             addresses |= {name: f"/jobs/{job.id}" for name, job in jobs.items()}
             addresses["missing"] = "/jobs/00000000-0000-7000-8000-000000000000"
             await _tour(browser, site, show, addresses)

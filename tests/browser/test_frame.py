@@ -20,8 +20,8 @@ async def _all_pages(show) -> dict[str, str]:
     jobs = await fill(show)
     pages = {
         "upload": "/",
-        "recordings": "/jobs",
-        "nothing": "/jobs?text=nothing",
+        "recordings": "/library",
+        "nothing": "/library?text=nothing",
         "help": "/help",
         "docs": "/docs/errors",
     }
@@ -33,10 +33,10 @@ async def _settled(page: Page) -> None:
 
 
 async def test_language_switch_is_remembered(site, page):
-    await page.goto(f"{site.url}/jobs?text=abc")
+    await page.goto(f"{site.url}/library?text=abc")
     await page.get_by_role("link", name="中文").click()
     await expect(page.get_by_role("heading", name="录音", exact=True)).to_be_visible()
-    await expect(page).to_have_url(f"{site.url}/jobs?text=abc")
+    await expect(page).to_have_url(f"{site.url}/library?text=abc")
     await expect(page.locator("html")).to_have_attribute("lang", "zh-Hans")
     await page.goto(f"{site.url}/help")
     await expect(page.get_by_role("heading", name="帮助")).to_be_visible()
@@ -49,7 +49,7 @@ async def test_theme_switch_is_remembered(site, page):
     await page.get_by_role("button", name="Switch to dark colours").click()
     dark = await page.evaluate(background)
     assert dark != light
-    await page.goto(f"{site.url}/jobs")
+    await page.goto(f"{site.url}/library")
     assert await page.evaluate(background) == dark
     await page.get_by_role("button", name="Switch to light colours").click()
     assert await page.evaluate(background) == light
@@ -76,7 +76,7 @@ async def test_every_page_fits_a_phone_and_has_its_landmarks(site, show, page):
 
 async def test_keyboard_reaches_the_content_in_order(site, show, page):
     job = await show.upload("first.wav", b"RIFF0000WAVE" + bytes(100))
-    await page.goto(f"{site.url}/jobs")
+    await page.goto(f"{site.url}/library")
     await page.keyboard.press("Tab")
     await expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     await page.keyboard.press("Enter")
@@ -110,8 +110,8 @@ async def test_axe_finds_nothing_serious(site, show, page, theme):
 async def test_signed_out_pages_behave_as_well(browser, site, show):
     async with browsing(browser, viewport={"width": 380, "height": 760}) as context:
         page = await site.open_page(context)
-        await page.goto(f"{site.url}/jobs")
-        await expect(page).to_have_url(f"{site.url}/sign-in?next=%2Fjobs")
+        await page.goto(f"{site.url}/library")
+        await expect(page).to_have_url(f"{site.url}/sign-in?next=%2Flibrary")
         await expect(page.get_by_role("heading", name="Sign in to Earmark")).to_be_visible()
         assert await site.violations(page) == []
         assert await page.evaluate("document.documentElement.scrollWidth") <= 380
@@ -122,5 +122,5 @@ async def test_sign_out_ends_at_the_sign_in_page(site, page):
     await page.goto(site.url)
     await page.get_by_role("button", name="Sign out").click()
     await expect(page.get_by_role("heading", name="Sign in to Earmark")).to_be_visible()
-    await page.goto(f"{site.url}/jobs")
+    await page.goto(f"{site.url}/library")
     await expect(page.get_by_role("heading", name="Sign in to Earmark")).to_be_visible()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import uuid
 
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import new_id
@@ -46,8 +45,8 @@ async def _fail(store, job_id, failure):
 
 
 async def test_strangers_are_sent_to_sign_in_and_back(nobody):
-    answer = await nobody.get("/jobs?tier=low")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Fjobs%3Ftier%3Dlow")
+    answer = await nobody.get("/library?tier=low")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/sign-in?next=%2Flibrary%3Ftier%3Dlow")
     part = await nobody.get("/notices", part=True)
     assert (part.status_code, part.headers["hx-redirect"]) == (401, "/sign-in")
 
@@ -63,9 +62,9 @@ async def test_sign_in_page_leads_to_the_company_account(tmp_path):
     app = await new_app(settings)
     async with running(app):
         person = person_at(app, None)
-        text = (await person.get("/sign-in?next=/jobs%3Ftier%3Dlow")).text
+        text = (await person.get("/sign-in?next=/library%3Ftier%3Dlow")).text
         await person.http.aclose()
-    assert 'href="/sign-in/start?next=/jobs%3Ftier%3Dlow"' in text
+    assert 'href="/sign-in/start?next=/library%3Ftier%3Dlow"' in text
     assert "sign-in-link" not in text
 
 
@@ -84,9 +83,9 @@ async def test_viewers_may_look_but_not_upload(signed_in, web_store):
 
 async def test_language_by_browser_and_by_switch(una):
     assert '<html lang="zh-Hans"' in (await una.get("/", **{"accept-language": "zh-CN"})).text
-    answer = await una.get("/language/zh?next=/jobs%3Ftier%3Dlow")
-    assert (answer.status_code, answer.headers["location"]) == (303, "/jobs?tier=low")
-    page = await una.get("/jobs", **{"accept-language": "en"})
+    answer = await una.get("/language/zh?next=/library%3Ftier%3Dlow")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/library?tier=low")
+    page = await una.get("/library", **{"accept-language": "en"})
     assert "录音" in page.text
     assert "Cookie" in page.headers["vary"]
 
@@ -104,7 +103,7 @@ async def test_theme_comes_from_the_cookie(una):
 
 
 async def test_every_page_says_that_nobody_works(una, web_store):
-    for path in ("/", "/jobs", "/help"):
+    for path in ("/", "/library", "/help"):
         assert "Nothing is being analysed right now." in (await una.get(path)).text
     worker_id = new_id()
     async with web_store.writing() as uow:
@@ -120,68 +119,8 @@ async def test_every_page_says_that_nobody_works(una, web_store):
 
 async def test_every_page_names_the_starter(una, web_store):
     await activate_starter(web_store)
-    for path in ("/", "/jobs", "/help"):
+    for path in ("/", "/library", "/help"):
         assert "Starter model." in (await una.get(path)).text
-
-
-# --- the list
-
-
-async def test_empty_list_says_what_to_do(una):
-    text = (await una.get("/jobs")).text
-    assert "No recordings yet" in text
-    assert "No recording fits this" in (await una.get("/jobs?text=x")).text
-
-
-async def test_list_shows_tier_as_a_word(una, web_store):
-    principal = await _principal(web_store, una)
-    job = await make_job(web_store, principal, "good.mp3")
-    await finish_job(web_store, job.id, make_result("soft_rock", 0.9))
-    doubtful = await make_job(web_store, principal, "doubtful.mp3")
-    await finish_job(web_store, doubtful.id, make_result("opera", 0.3))
-    text = (await una.get("/jobs")).text
-    assert re.search(r'class="badge high">High<', text)
-    assert re.search(r'class="badge low">Low<', text)
-    assert "Soft rock" in text
-    assert "starter" in text
-
-
-async def test_filters_limit_the_list_and_give_it_an_address(una, web_store):
-    principal = await _principal(web_store, una)
-    rock, opera = [await make_job(web_store, principal, name) for name in ("rock.mp3", "opera.mp3")]
-    await finish_job(web_store, rock.id, make_result("soft_rock", 0.9))
-    await finish_job(web_store, opera.id, make_result("opera", 0.3))
-    waiting = await make_job(web_store, principal, "waiting.mp3")
-    found = {
-        "state=queued": {waiting.id},
-        "genre=opera&state=done": {opera.id},
-        "tier=high": {rock.id},
-        "review=1": {opera.id},
-        "text=WAIT": {waiting.id},
-        "state=&genre=nonsense&tier=": {rock.id, opera.id, waiting.id},
-    }
-    for query, expected in found.items():
-        part = await una.get(f"/jobs?{query}", part=True)
-        assert {uuid.UUID(found) for found in re.findall(r'<tr id="job-([\w-]+)"', part.text)} == expected, query
-        assert "<html" not in part.text
-    assert part.headers["hx-push-url"] == "/jobs"
-    assert (await una.get("/jobs?text=a+b&state=", part=True)).headers["hx-push-url"] == "/jobs?text=a+b"
-
-
-async def test_show_more_leads_through_everything_once(una, web_store):
-    principal = await _principal(web_store, una)
-    jobs = [await make_job(web_store, principal) for _ in range(35)]
-    seen: list[str] = []
-    text, address = (await una.get("/jobs")).text, None
-    while True:
-        seen += re.findall(r'<tr id="job-([\w-]+)"', text)
-        match = re.search(r'hx-get="(/jobs\?cursor=[^"]+)"', text)
-        if match is None:
-            break
-        assert match[1] != address
-        address = match[1]
-        text = (await una.get(address, part=True)).text
-    assert seen == [str(job.id) for job in reversed(jobs)]
 
 
 # --- one recording
@@ -189,7 +128,7 @@ async def test_show_more_leads_through_everything_once(una, web_store):
 
 async def test_names_are_text_and_never_markup(una, web_store):
     job = await make_job(web_store, await _principal(web_store, una), '<img src=x onerror="alert(1)">.mp3')
-    for path in ("/", "/jobs", f"/jobs/{job.id}"):
+    for path in ("/", "/library", f"/jobs/{job.id}"):
         text = (await una.get(path)).text
         assert "<img src=x" not in text
         assert "&lt;img src=x" in text
@@ -222,7 +161,7 @@ async def test_silence_is_called_silence(una, web_store):
 async def test_failures_are_told_in_the_readers_language(una, web_store):
     job = await make_job(web_store, await _principal(web_store, una))
     await _fail(web_store, job.id, Failure(FailureCode.AUDIO_TOO_SHORT, {"duration_s": 0.2, "minimum_s": 0.5}))
-    for path in (f"/jobs/{job.id}", "/jobs"):
+    for path in (f"/jobs/{job.id}", "/library"):
         assert "lasts 0.2 s. At least 0.5 s" in (await una.get(path)).text
         assert "录音只有 0.2 秒，至少需要 0.5 秒" in (await una.get(path, **{"accept-language": "zh"})).text
     text = (await una.get(f"/jobs/{job.id}")).text
@@ -232,7 +171,7 @@ async def test_failures_are_told_in_the_readers_language(una, web_store):
 
 async def test_waiting_recording_is_live(una, web_store):
     job = await make_job(web_store, await _principal(web_store, una))
-    for path in (f"/jobs/{job.id}", f"/jobs/{job.id}/panel", f"/jobs/{job.id}/row", "/jobs"):
+    for path in (f"/jobs/{job.id}", f"/jobs/{job.id}/panel", f"/jobs/{job.id}/row", "/library"):
         assert f'data-live="{job.id}"' in (await una.get(path)).text
 
 
@@ -246,7 +185,7 @@ async def test_cancel_retry_and_delete(una, web, web_store):
     files = web.state.parts.files
     await files.put_bytes(spectrogram_key(job.id), b"png")
     gone = await una.post(f"/jobs/{job.id}/delete")
-    assert (gone.status_code, gone.headers["hx-redirect"]) == (200, "/jobs")
+    assert (gone.status_code, gone.headers["hx-redirect"]) == (200, "/library")
     assert [page async for page in files.keys_older_than("spectrograms", job.created_at.replace(year=9999))] == []
     row = await una.get(f"/jobs/{job.id}/row", part=True)
     assert (row.status_code, row.text) == (200, "")
@@ -288,8 +227,8 @@ async def test_unexpected_error_is_a_page_with_its_number(una, monkeypatch):
     async def broken(*_, **__):
         raise RuntimeError("secret detail")
 
-    monkeypatch.setattr("app.services.jobs.list_jobs", broken)
-    answer = await una.get("/jobs")
+    monkeypatch.setattr("app.services.library.list_recordings", broken)
+    answer = await una.get("/library")
     assert answer.status_code == 500
     assert re.search(r"it is in the log: <code>[0-9a-f]{12}</code>", answer.text)
     assert "secret detail" not in answer.text
@@ -315,7 +254,7 @@ async def test_refused_uploads_say_why(una):
         answer = await una.post("/uploads", files={"file": ("track.mp3", content)})
         assert answer.status_code == status
         assert words in answer.text
-    assert "No recordings yet" in (await una.get("/jobs")).text
+    assert "No recordings yet" in (await una.get("/library")).text
 
 
 async def test_expired_session_does_not_swallow_an_upload(web, web_store):

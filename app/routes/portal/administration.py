@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -88,9 +89,12 @@ async def settings_page(request: WebRequest, parts: Parts, *, read_uow: ReadUow,
 
 def _number(form: FormMultiDict, name: str, factor: float = 1) -> float:
     try:
-        return float(str(form.get(name, ""))) * factor
+        value = float(str(form.get(name, "")))
     except ValueError:
         raise RequestMalformed from None
+    if not math.isfinite(value):
+        raise RequestMalformed
+    return value * factor
 
 
 def _wanted(form: FormMultiDict) -> Preferences:

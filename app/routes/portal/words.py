@@ -79,6 +79,7 @@ ACTIONS: dict[str, str] = {
     "webhook.change": N_("Webhook changed"),
     "webhook.delete": N_("Webhook deleted"),
     "webhook.disable": N_("Webhook switched off"),
+    "webhook.redeliver": N_("Sent to a webhook again"),
     "webhook.rotate_secret": N_("Secret of a webhook changed"),
     "saved_view.save": N_("View saved"),
     "saved_view.delete": N_("View deleted"),
