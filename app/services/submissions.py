@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
+from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import select
 
@@ -74,8 +75,8 @@ async def submit_source(
     Raises:
         BatchNotFound, Forbidden
     """
-    path = url.split("?", 1)[0].split("#", 1)[0]
-    job = await _add(uow, principal, Asset(id=new_id(), name=clean_name(name or path.rstrip("/"))), options)
+    asset = Asset(id=new_id(), name=clean_name(name or unquote(urlsplit(url).path).rstrip("/")))
+    job = await _add(uow, principal, asset, options)
     uow.session.add(Source(job_id=job.id, url=url, force=options.force, due_at=utc_now()))
     uow.changed_jobs.append(job.id)
     return (await views(uow, [job]))[0]
