@@ -12,7 +12,7 @@ from app.domain.ids import new_id
 from app.integrations.files import Files
 from tests.support.factories import MODEL, PREFERENCES
 from tests.support.stand_in_worker import StandIn
-from workers.analysis import Analyst
+from workers.analysis import Analyst, Models
 from workers.examination import Examiner
 from workers.serving import Analyser, LoadedModel
 
@@ -30,6 +30,10 @@ class OneModel:
         yield self.current
 
 
-def analyst_with(store: Store, files: Files, analyser: Analyser | None = None) -> Analyst:
+def analyst_of(store: Store, files: Files, models: Models) -> Analyst:
     examiner = Examiner(files, scratch_dir=Path(tempfile.gettempdir()))
-    return Analyst(new_id(), store, examiner, models=OneModel(analyser), lease_s=20, defaults=PREFERENCES)
+    return Analyst(new_id(), store, examiner, models=models, lease_s=20, defaults=PREFERENCES)
+
+
+def analyst_with(store: Store, files: Files, analyser: Analyser | None = None) -> Analyst:
+    return analyst_of(store, files, OneModel(analyser))
