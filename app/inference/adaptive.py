@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import subprocess
 import threading
@@ -14,7 +13,7 @@ import structlog
 from numpy.typing import NDArray
 
 import app
-from app.inference import selfcheck
+from app.inference import memory, selfcheck
 from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choice, Choices, Precision, WantedPrecision
 from app.inference.cpu_network import CpuNetwork
@@ -90,7 +89,7 @@ class AdaptiveNetwork:
         peaks = self._choices.peaks() if setting.precision == "int8" else None
         plan = TrunkPlan(setting.precision, peaks, self._choices.threads)
         network = CpuNetwork(load_weights(self._bundle), plan)
-        _give_memory_back()
+        memory.give_back()
         return network
 
     def _find_out(self) -> None:
@@ -113,12 +112,5 @@ class AdaptiveNetwork:
             _log.warning("the self-check failed, so the network stays with fp32", code=code)
             return
         self._network, self._setting = self._load(setting), setting
-        _give_memory_back()
+        memory.give_back()
         _log.info("the self-check has chosen", precision=setting.precision, batch_windows=setting.batch_windows)
-
-
-def _give_memory_back() -> None:
-    """Return what loading needed for a while to the system; glibc would keep it."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,10 +12,8 @@ from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choices, WantedPrecision
 from app.inference.device import choose_placement, limit_memory
 from app.inference.gpu_network import GpuNetwork
+from app.inference.memory import keep_few_arenas
 from app.inference.openvino_trunk import default_threads
-
-_M_ARENA_MAX = -8  # malloc.h
-_ARENAS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,15 +40,8 @@ def load_network(bundle: Bundle, wishes: Wishes, cache_dir: Path) -> AdaptiveNet
     placement = choose_placement(wishes.device, wishes.precision)
     threads = wishes.threads or default_threads()
     torch.set_num_threads(threads)
-    _keep_few_arenas()
+    keep_few_arenas()
     if placement.device.type == "cpu":
         return AdaptiveNetwork(bundle, wishes.precision, Choices(cache_dir, bundle.card.sha256, threads))
     limit_memory(placement.device, wishes.memory_fraction)
     return GpuNetwork(load_weights(bundle), placement)
-
-
-def _keep_few_arenas() -> None:
-    """Have glibc's threads share two stores of memory: by default each keeps for itself what it has freed."""
-    limit = getattr(ctypes.CDLL(None), "mallopt", None)
-    if limit is not None:
-        limit(_M_ARENA_MAX, _ARENAS)

@@ -14,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from app.inference import memory
 from app.inference.contracts import PICTURE_SIDE, SAMPLE_RATE_HZ, WINDOW_S, Clip, Windows
 from app.inference.cqt import LibrosaCQT
 from app.inference.cqt_kernels import BINS, HOP
@@ -39,6 +40,7 @@ class FeatureExtractor:
     def __init__(self, device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._cqt = LibrosaCQT().eval().to(self._device)
+        memory.give_back()  # 50 MB, of which the kernels were made
 
     def windows(self, clip: Clip) -> Windows:
         samples = _long_enough(clip.samples)
