@@ -17,11 +17,9 @@ let shown = null;
 let item = null;
 let player = null;
 let search = null;
-let shownAt = 0;
 let leases = new Map();
 
-const isBusy = () => desk.classList.contains("desk-busy");
-const isFresh = () => performance.now() - shownAt < UNHEARD_MS;
+const isReady = () => !desk.matches(".desk-busy, .desk-fresh");
 
 function say(text) {
   document.getElementById("announcer").textContent = text;
@@ -90,13 +88,21 @@ function seek(byS) {
 
 // --- an item appears
 
+let settling = 0;
+
+function settle() {
+  clearTimeout(settling);
+  desk.classList.add("desk-fresh");
+  settling = setTimeout(() => desk.classList.remove("desk-fresh"), UNHEARD_MS);
+}
+
 function show() {
   shown = desk.firstElementChild;
   item = desk.querySelector("[data-review]");
   player = item?.querySelector("#review-player") ?? null;
   search = null;
   leases = new Map();
-  shownAt = performance.now();
+  settle();
   desk.querySelector("#review-title")?.focus({ preventScroll: true });
   if (!item) {
     return;
@@ -171,7 +177,7 @@ async function pressAgain(event) {
   event.preventDefault();
   pressed.dataset.again = "";
   await (xhr.status === 401 ? signedInAgain() : renewToken());
-  shownAt = 0;
+  desk.classList.remove("desk-fresh");
   pressed === desk ? htmx.trigger(desk, "next-item") : pressed.click();
 }
 
@@ -185,7 +191,7 @@ function goOn(event) {
 
 function onClick(event) {
   const button = event.target.closest("button");
-  if (button?.matches("[data-decide]") && (isFresh() || isBusy() || event.detail > 1)) {
+  if (button?.matches("[data-decide]") && (!isReady() || event.detail > 1)) {
     event.preventDefault();
     event.stopPropagation();
   } else if (button?.matches("[data-play-from]")) {

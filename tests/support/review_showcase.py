@@ -12,6 +12,7 @@ from app.db.uow import Store
 from app.domain.genres import GENRE_IDS
 from app.domain.permissions import Role
 from app.domain.review_views import DecisionIn
+from app.domain.reviews import ReviewState
 from app.services import reviews
 from tests.support.factories import PREFERENCES, finish_job, make_job, make_principal, make_result
 
@@ -23,6 +24,7 @@ async def review_some(store: Store, count: int, *, twice: int = 0) -> None:
     draw = random.Random(7)
     una = await make_principal(store)
     people = [await make_principal(store, Role.REVIEWER, name) for name in _NAMES]
+    arbiter = await make_principal(store, Role.ADMIN, "Ada Brandt")
     for number in range(count):
         genre, probability = draw.choice(GENRE_IDS), draw.uniform(0.15, 0.95)
         job = await make_job(store, una, f"reel {number:03}.mp3")
@@ -35,4 +37,7 @@ async def review_some(store: Store, count: int, *, twice: int = 0) -> None:
             label = genre if draw.random() < probability + 0.05 else draw.choice((*GENRE_IDS, None))
             async with store.writing() as uow:
                 needed = msgspec.structs.replace(PREFERENCES, reviews_per_item=len(pair))
-                await reviews.decide(uow, person, review_id, DecisionIn(genre=label), defaults=needed)
+                outcome = await reviews.decide(uow, person, review_id, DecisionIn(genre=label), defaults=needed)
+        if outcome.state is ReviewState.DISPUTED:
+            async with store.writing() as uow:
+                await reviews.decide(uow, arbiter, review_id, DecisionIn(genre=genre), defaults=PREFERENCES)
