@@ -66,6 +66,22 @@ def test_an_imported_checkpoint_takes_over_from_the_starter(earmark, checkpoint,
     assert "* starter/1" in earmark("model", "list")
 
 
+def test_a_model_is_rolled_back_and_another_put_into_the_shadow(earmark, checkpoint, starter):
+    assert "No other model was active" in earmark("model", "rollback", code=1)
+    earmark("model", "activate", "starter")
+    earmark("model", "import", str(checkpoint))
+    assert earmark("model", "rollback") == "starter/1 is active again.\n"
+    assert "no model is in the shadow" in earmark("model", "shadow", "--report", code=1)
+    assert "ccmusic/1 scores 25% of the uploads" in earmark("model", "shadow", "ccmusic", "--share", "0.25")
+    assert "ccmusic/1 against starter/1: 0 uploads" in earmark("model", "shadow", "--report")
+    assert "The active model answers everything already" in earmark("model", "shadow", "starter", code=1)
+    assert earmark("model", "shadow", "--off") == "No model is in the shadow.\n"
+    assert "ccmusic/1 against starter/1: 0 uploads" in earmark("model", "shadow", "ccmusic/1", "--report")
+    assert "say which model" in earmark("model", "shadow", code=2)
+    assert "0<x<=1" in earmark("model", "shadow", "ccmusic", "--share", "0", code=2)
+    assert "There is no model called “nothing”" in earmark("model", "shadow", "nothing", code=1)
+
+
 def test_an_intact_starter_is_not_built_again(earmark, starter):
     before = starter.weights.stat()
     output = earmark("model", "starter")
