@@ -54,6 +54,20 @@ def test_upload_events_and_result(client: httpx.Client):
     assert client.get(address).status_code == 404
 
 
+def test_a_whole_recording_gives_a_timeline(client: httpx.Client):
+    song = encode(chords(65), 44_100, "mp3")
+    created = client.post("/api/v1/jobs", params={"analyse": "full"}, files={"file": ("long.mp3", song, "audio/mpeg")})
+    assert created.status_code == 202, created.text
+    job = _events(client, f"{created.headers['location']}/events")[-1]
+    assert (job["state"], job["scope"]) == ("done", "full"), job
+    result = job["result"]
+    assert result["analysed_seconds"] == pytest.approx(65, abs=0.2)
+    starts = [window["start_s"] for window in result["windows"]]
+    assert starts == pytest.approx([3.622 + 11.378 * number for number in range(5)], abs=0.2)
+    mean = [sum(column) / len(starts) for column in zip(*(w["probabilities"] for w in result["windows"]), strict=True)]
+    assert result["top1"]["probability"] == pytest.approx(max(mean), abs=1e-4)
+
+
 def test_a_second_start_finds_the_data_and_ctrl_c_leaves_nothing_running(client: httpx.Client, first_run: FirstRun):
     created = client.post("/api/v1/jobs", files={"file": ("again.mp3", MP3, "audio/mpeg")})
     first_run.interrupt()

@@ -17,7 +17,7 @@ from sqlalchemy import func, select
 from app.db.migrations import upgrade
 from app.db.models import Event
 from app.domain.ids import new_id
-from app.domain.jobs import EventType, JobKind, JobState
+from app.domain.jobs import AnalysisScope, EventType, JobKind, JobState
 from app.domain.keys import audio_key
 from app.domain.media import Container
 from app.domain.permissions import Principal
@@ -65,13 +65,15 @@ class Installation:
             process.kill()
             process.communicate()
 
-    async def submit(self, principal: Principal, content: bytes) -> uuid.UUID:
+    async def submit(
+        self, principal: Principal, content: bytes, scope: AnalysisScope = AnalysisScope.START
+    ) -> uuid.UUID:
         """What an upload does: the file to storage, the rows to the database, a ring."""
         asset_id = new_id()
         await self.parts.files.put_bytes(audio_key(asset_id), content)
         upload = StoredUpload(asset_id, "track.mp3", "a" * 64, len(content), Container.MP3)
         async with self.parts.store.writing() as uow:
-            return (await submit_job(uow, principal, upload, JobKind.GENRE)).id
+            return (await submit_job(uow, principal, upload, JobKind.GENRE, scope=scope)).id
 
     async def job(self, job_id: uuid.UUID) -> JobOut:
         async with self.parts.store.reading() as uow:

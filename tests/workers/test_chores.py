@@ -11,10 +11,11 @@ from sqlalchemy import func, select, update
 
 from app.db.models import Event, Job
 from app.domain.ids import new_id, utc_now
-from app.domain.jobs import EventType, JobState
+from app.domain.jobs import AnalysisScope, EventType, JobState
 from app.domain.keys import audio_key, spectrogram_key
 from app.integrations.queue import RedisOutside
 from app.resources import Resources
+from app.services import analyses
 from app.services.jobs import get_job
 from app.services.orphans import unknown_keys
 from tests.support.factories import ADMIN, claim, make_job, make_principal
@@ -43,6 +44,23 @@ async def test_two_sweepers_give_a_lost_job_back_once(parts, store):
     async with store.reading() as uow:
         assert (await get_job(uow, ADMIN, job.id)).state is JobState.QUEUED
         assert await uow.session.scalar(select(Job.losses).where(Job.id == job.id)) == 1
+
+
+async def test_behind_many_bulk_jobs_nobody_is_forgotten(parts, store, outside, monkeypatch):
+    """What somebody waits for is rung for first, then what nobody has rung for longest."""
+    monkeypatch.setattr(analyses, "_SWEEP_LIMIT", 2)
+    una = await make_principal(store)
+    bulk = [await make_job(store, una, scope=AnalysisScope.FULL) for _ in range(4)]
+    single = await make_job(store, una)
+    async with store.writing() as uow:
+        await uow.session.execute(update(Job).values(rung_at=utc_now() - timedelta(minutes=1)))
+    outside.wakeups.clear()
+    for _ in range(3):
+        await sweep_jobs(parts)
+    assert [(wakeup.job_id, wakeup.bulk) for wakeup in outside.wakeups] == [
+        (single.id, False),
+        *((job.id, True) for job in bulk),
+    ]
 
 
 async def test_a_job_lost_three_times_fails_once(parts, store):
