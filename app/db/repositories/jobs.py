@@ -126,8 +126,10 @@ async def queued_and_unheard(session: AsyncSession, rung_before: datetime, limit
     """Queued jobs for which nobody has rung lately: the doorbell may have been lost.
 
     First those that somebody waits for, then those unheard for longest: behind thousands of jobs in batches nobody is forgotten.
+    Not those whose recording is still to be fetched.
     """
-    waiting = select(Job).where(Job.state == JobState.QUEUED, Job.rung_at < rung_before)
+    to_be_fetched = exists().where(Source.job_id == Job.id)
+    waiting = select(Job).where(Job.state == JobState.QUEUED, Job.rung_at < rung_before, ~to_be_fetched)
     urgent = and_(Job.batch_id.is_(None), Job.scope == AnalysisScope.START)
     query = waiting.order_by(urgent.desc(), Job.rung_at, Job.id).limit(limit)
     return (await session.scalars(query)).unique().all()
