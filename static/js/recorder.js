@@ -31,6 +31,7 @@ function show({ recording = false, done = false, problem = "" }) {
 
 function meter(context, stream) {
   const analyser = context.createAnalyser();
+  analyser.fftSize = 8192; // longer than the time between two looks, so that no peak is missed
   context.createMediaStreamSource(stream).connect(analyser);
   const samples = new Float32Array(analyser.fftSize);
   return () => {
