@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, false, or_, select, true, update
+from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, exists, false, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.db.models import ApiKey, Asset, Batch, Job, Review, User
+from app.db.models import ApiKey, Asset, Batch, Job, Review, Source, User
 from app.domain.genres import Tier
 from app.domain.jobs import AnalysisScope, JobState
 from app.domain.permissions import Permission, Principal
