@@ -24,6 +24,7 @@ from app.cli.bundles import (
     stage_progress,
 )
 from app.cli.model_service import rollback, shadow
+from app.cli.precisions import check, choices_for, in_lines
 from app.cli.training import evaluate, export_reviews_command, fit
 from app.cli.transactions import in_transaction
 from app.services import models
@@ -39,6 +40,7 @@ def model() -> None:
     """Import, build, list and activate models."""
 
 
+model.add_command(check)
 model.add_command(fit)
 model.add_command(evaluate)
 model.add_command(export_reviews_command)
@@ -76,7 +78,8 @@ def pull(url: str | None, sha256: str | None, name: str, version: str) -> None:
 
 
 @model.command("list")
-def list_() -> None:
+@click.option("--long", "long_", is_flag=True, help="Also what the self-check has measured on this machine.")
+def list_(*, long_: bool) -> None:
     """List the models on this machine; * marks the active one."""
     from app.errors import ModelBroken  # noqa: PLC0415
     from app.inference.bundle import bundle_paths, read_card  # noqa: PLC0415
@@ -92,6 +95,8 @@ def list_() -> None:
         mark = "*" if active and (active.name, active.version) == (card.name, card.version) else " "
         metrics = "".join(f", {in_words(metric, value)}" for metric, value in card.metrics.items())
         click.echo(f"{mark} {card.name}/{card.version}\t{'starter, ' if card.starter else ''}{card.source}{metrics}")
+        if long_ and (choice := choices_for(settings, card.sha256).choice()):
+            click.echo("\n".join(in_lines(choice)))
 
 
 @model.command()

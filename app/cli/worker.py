@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import click
@@ -19,4 +20,6 @@ def worker() -> None:
     """
     settings = load_settings()
     settings.prepare_data_dir()
+    # Read when torch is loaded: its threads shall sleep between two products, others can use the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     sys.exit(run_analysis(settings, open_loader))

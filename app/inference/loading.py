@@ -39,7 +39,8 @@ def load_network(bundle: Bundle, wishes: Wishes, cache_dir: Path) -> AdaptiveNet
     """
     placement = choose_placement(wishes.device, wishes.precision)
     threads = wishes.threads or default_threads()
-    torch.set_num_threads(threads)
+    # OpenVINO brings threads of its own; beside it torch has the head and the features, of which several run at once.
+    torch.set_num_threads(max(1, threads // 2))
     keep_few_arenas()
     if placement.device.type == "cpu":
         return AdaptiveNetwork(bundle, wishes.precision, Choices(cache_dir, bundle.card.sha256, threads))

@@ -10,7 +10,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,17 +82,16 @@ def check(state: Mapping[str, Tensor], choices: Choices, featurizer: Featurizer)
         peaks = calibrate(state, featurizer, threads=choices.threads)
         choices.keep_peaks(peaks)
     pictures = judging_pictures(featurizer)
-    reference: Answers | None = None
-    measured: list[Measured] = []
-    for plan in _candidates(peaks, choices.threads):
-        answers, windows_per_s = _answers(CpuNetwork(state, plan), pictures)
-        reference = answers if reference is None else reference
-        measured.append(_measured(plan.precision, windows_per_s, likeness(reference, answers)))
+    plans = _candidates(peaks, choices.threads)
+    networks = [CpuNetwork(state, plan) for plan in plans]
+    answers, windows_per_s = _in_turns(networks, pictures)
+    measured = [
+        _measured(plan.precision, speed, likeness(answers[0], found))
+        for plan, found, speed in zip(plans, answers, windows_per_s, strict=True)
+    ]
     best = max((candidate for candidate in measured if candidate.holds), key=lambda found: found.windows_per_s)
-    plan = TrunkPlan(best.precision, peaks if best.precision == "int8" else None, choices.threads)
-    choice = Choice(
-        precision=best.precision, batch_windows=_best_batch(CpuNetwork(state, plan), pictures), measured=measured
-    )
+    fastest = networks[measured.index(best)]
+    choice = Choice(precision=best.precision, batch_windows=_best_batch(fastest, pictures), measured=measured)
     choices.keep_choice(choice)
     return choice
 
@@ -114,18 +113,29 @@ def _measured(precision: Precision, windows_per_s: float, found: Likeness) -> Me
     )
 
 
-def _answers(network: CpuNetwork, pictures: NDArray[np.uint8]) -> tuple[Answers, float]:
-    """Probabilities of clips, (clips, 16), and the median speed in windows a second."""
+def _in_turns(networks: Sequence[CpuNetwork], pictures: NDArray[np.uint8]) -> tuple[list[Answers], list[float]]:
+    """Each network's probabilities of clips, (clips, 16), and its median speed in windows a second.
+
+    The networks take turns, so that what else the machine does slows all of them alike.
+    """
     parts = [pictures[start : start + _CHUNK] for start in range(0, len(pictures), _CHUNK)]
-    network.forward(parts[0])  # the first pass prepares
-    answers, seconds = [], []
+    answers: list[list[Answers]] = [[] for _ in networks]
+    seconds: list[list[float]] = [[] for _ in networks]
+    for network in networks:
+        network.forward(parts[0])  # the first pass prepares
     for part in parts:
-        started = time.perf_counter()
-        answers.append(network.forward(part))
-        seconds.append(time.perf_counter() - started)
-    windows = np.concatenate(answers)
+        for network, rows, durations in zip(networks, answers, seconds, strict=True):
+            started = time.perf_counter()
+            rows.append(network.forward(part))
+            durations.append(time.perf_counter() - started)
+    return [_of_clips(np.concatenate(rows)) for rows in answers], [
+        _CHUNK / statistics.median(durations) for durations in seconds
+    ]
+
+
+def _of_clips(windows: Answers) -> Answers:
     clips: Answers = windows.reshape(-1, WINDOWS_PER_CLIP, windows.shape[1]).mean(axis=1)
-    return clips, _CHUNK / statistics.median(seconds)
+    return clips
 
 
 def _best_batch(network: CpuNetwork, pictures: NDArray[np.uint8]) -> int:

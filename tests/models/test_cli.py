@@ -13,6 +13,8 @@ from click.testing import CliRunner
 
 from app.cli import main
 from app.inference.bundle import WEIGHTS_FILE, Description, write_bundle
+from app.inference.choices import Choice, Choices, Measured
+from app.inference.openvino_trunk import default_threads
 from tests.support.bundles import hollow_state
 
 STARTER = Description(
@@ -144,3 +146,23 @@ def test_a_checkpoint_is_downloaded_checked_and_imported(earmark, checkpoint, se
     output = earmark("model", "pull", "--url", f"{server}/save.pt", "--sha256", digest)
     assert "ccmusic/1: imported from save.pt" in output
     assert [entry.name for entry in models_dir.iterdir()] == ["ccmusic"]
+
+
+def test_the_long_list_says_what_each_precision_costs(earmark, tmp_path):
+    bundle = write_bundle(tmp_path / "data" / "models", STARTER, hollow_state())
+    choices = Choices(tmp_path / "data" / "cache", bundle.card.sha256, default_threads())
+    found = Measured(
+        precision="int8",
+        windows_per_s=20.5,
+        same_answers=0.96875,
+        mean_difference=0.0025,
+        worst_difference=0.11,
+        holds=False,
+    )
+    assert "int8" not in earmark("model", "list", "--long")
+    choices.keep_choice(Choice(precision="bf16", batch_windows=4, measured=[found]))
+    listed = earmark("model", "list", "--long")
+    assert "int8: 20.5 windows/s, same first choice as fp32 in 96.9%" in listed
+    assert "too far for auto" in listed
+    assert "auto: bf16, 4 windows at once" in listed
+    assert "int8" not in earmark("model", "list")
