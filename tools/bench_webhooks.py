@@ -116,7 +116,7 @@ class Receiver:
         """Wait for so many different events at each of these endpoints; returns how many are missing in the end."""
         ends_at = time.monotonic() + timeout_s
         while True:
-            accepted = (await self.order({"order": "count"}))["accepted"][places]
+            accepted: list[int] = (await self.order({"order": "count"}))["accepted"][places]
             missing = sum(wanted - count for count in accepted)
             if not missing or time.monotonic() > ends_at:
                 return missing
@@ -168,11 +168,21 @@ async def _make_endpoints(uow: UnitOfWork, owner: Principal, ports: list[int]) -
     return [await create_endpoint(uow, owner, endpoint) for endpoint in wanted]
 
 
-async def _record(store: Store, job_id: uuid.UUID, sender: Sender, *, events: int, kills: int) -> float:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """How many events, how many of them a second at most, and how often the sender is killed meanwhile."""
+
+    events: int
+    rate: float
+    kills: int
+
+
+async def _record(store: Store, job_id: uuid.UUID, sender: Sender, load: Load) -> float:
     """Record the events one by one, and kill the sender in between, at equal distances; returns the seconds it took."""
     started_s = time.monotonic()
-    fatal = {events * (place + 1) // (kills + 1) for place in range(kills)}
-    for number in range(events):
+    fatal = {load.events * (place + 1) // (load.kills + 1) for place in range(load.kills)}
+    for number in range(load.events):
+        await asyncio.sleep(max(0.0, started_s + number / load.rate - time.monotonic()))
         async with store.writing() as uow:
             await record_event(uow, EventType.JOB_DONE, job_id=job_id)
         if number in fatal:
@@ -192,7 +202,7 @@ def _free_ports(count: int) -> list[int]:
 # --- the run
 
 
-async def bench(data_dir: Path, dsn: str, *, events: int, endpoints: int, kills: int) -> Figures:
+async def bench(data_dir: Path, dsn: str, *, endpoints: int, load: Load) -> Figures:
     """``dsn`` names an empty database."""
     database = Database(dsn)
     await upgrade(database)
@@ -215,9 +225,9 @@ async def bench(data_dir: Path, dsn: str, *, events: int, endpoints: int, kills:
         try:
             await sender.start()
             job_id = await _finished_job(store, owner)
-            recorded_s = await _record(store, job_id, sender, events=events, kills=kills)
+            recorded_s = await _record(store, job_id, sender, load)
             end = await _after_the_last(store, owner, made, receiver)
-            return Figures(deliveries=events * endpoints, recorded_s=recorded_s, kills=kills, end=end)
+            return Figures(deliveries=load.events * endpoints, recorded_s=recorded_s, kills=load.kills, end=end)
         finally:
             await sender.kill()
             await database.close()
@@ -263,13 +273,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=10_000)
     parser.add_argument("--endpoints", type=int, default=20)
+    parser.add_argument("--rate", type=float, default=30, help="events a second: jobs do not end faster on two cores")
     parser.add_argument("--kills", type=int, default=3)
     parser.add_argument("--database", help="an empty PostgreSQL instead of SQLite, as postgresql+asyncpg://…")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         dsn = given.database or f"sqlite+aiosqlite:///{folder}/earmark.db"
-        counts = {"events": given.events, "endpoints": given.endpoints, "kills": given.kills}
-        figures = uvloop.run(bench(Path(folder), dsn, **counts))
+        load = Load(events=given.events, rate=given.rate, kills=given.kills)
+        figures = uvloop.run(bench(Path(folder), dsn, endpoints=given.endpoints, load=load))
     _show(figures, given.events)
     sys.exit(0 if figures.end.fine else 1)
 

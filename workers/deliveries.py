@@ -15,7 +15,7 @@ import httpx2
 import structlog
 
 from app.domain.webhooks import RETRY_DELAYS_S, SEND_TIMEOUT_S
-from app.integrations.addresses import guarded_client
+from app.integrations.addresses import GuardedTransport
 from app.integrations.outage import Outage
 from app.integrations.webhooks import send
 from app.resources import Resources
@@ -24,7 +24,7 @@ from workers.trouble import Unreachable, reaching
 
 log = structlog.get_logger(__name__)
 
-_SLOTS = 16
+_SLOTS = 8
 _PROBES = 2
 # When nothing is due, look again after this long.
 _IDLE_S = 0.5
@@ -42,7 +42,9 @@ class Postman:
     ) -> None:
         self._store, self._intranet = parts.store, parts.intranet
         self._delays_s, self._timeout_s = delays_s, timeout_s
-        self._clients: dict[_Lane, httpx2.AsyncClient] = {}
+        # To make one takes longer than a request.
+        self._tls = httpx2.create_ssl_context()
+        self._transports: dict[_Lane, GuardedTransport] = {}
         self._under_way: dict[asyncio.Task[Outcome], _Lane] = {}
         self._unrecorded: list[Outcome] = []
 
@@ -103,13 +105,13 @@ class Postman:
 
     def _start(self, parcel: Parcel) -> None:
         lane = (parcel.endpoint_id, httpx2.URL(parcel.message.url).host)
-        if lane not in self._clients:
-            self._clients[lane] = guarded_client(self._intranet, timeout_s=self._timeout_s, kept_connections=_SLOTS)
-        task = asyncio.create_task(self._send(self._clients[lane], parcel))
+        if lane not in self._transports:
+            self._transports[lane] = GuardedTransport(self._intranet, tls=self._tls, kept_connections=_SLOTS)
+        task = asyncio.create_task(self._send(self._transports[lane], parcel))
         self._under_way[task] = lane
 
-    async def _send(self, client: httpx2.AsyncClient, parcel: Parcel) -> Outcome:
-        return Outcome(parcel, await send(client, parcel.message, timeout_s=self._timeout_s))
+    async def _send(self, transport: GuardedTransport, parcel: Parcel) -> Outcome:
+        return Outcome(parcel, await send(transport, parcel.message, timeout_s=self._timeout_s))
 
     async def _rest(self, stopping: asyncio.Task[bool] | None) -> None:
         """Until an answer has come, or it is time to look for new work."""
@@ -123,12 +125,12 @@ class Postman:
 
     async def _close_idle(self) -> None:
         busy = set(self._under_way.values())
-        for lane in [lane for lane in self._clients if lane not in busy]:
-            await self._clients.pop(lane).aclose()
+        for lane in [lane for lane in self._transports if lane not in busy]:
+            await self._transports.pop(lane).aclose()
 
     async def _close(self) -> None:
         for task in self._under_way:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
-        for client in self._clients.values():
-            await client.aclose()
+        for transport in self._transports.values():
+            await transport.aclose()

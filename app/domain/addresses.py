@@ -76,10 +76,9 @@ class IntranetHosts:
         return host.lower().rstrip(".") in self.names
 
     def has_address(self, address: IpAddress) -> bool:
-        candidates = {address, _target(address)}
-        return any(
-            candidate in network for network in (*self.networks_v4, *self.networks_v6) for candidate in candidates
-        )
+        candidates: set[IpAddress] = {address, _target(address)}
+        networks: tuple[IpNetwork, ...] = (*self.networks_v4, *self.networks_v6)
+        return any(candidate in network for network in networks for candidate in candidates)
 
 
 def _is_name(text: str) -> bool:

@@ -33,7 +33,7 @@ async def resolve_by_system(host: str, port: int) -> list[str]:
     return list(dict.fromkeys(str(entry[4][0]) for entry in found))
 
 
-def check_url(text: str, intranet: IntranetHosts) -> httpx2.URL:
+def check_url(text: str | httpx2.URL, intranet: IntranetHosts) -> httpx2.URL:
     """What can be told about an address without the network. Plain http is for hosts of the intranet only.
 
     Raises:
@@ -44,6 +44,7 @@ def check_url(text: str, intranet: IntranetHosts) -> httpx2.URL:
         url = httpx2.URL(text)
     except (httpx2.InvalidURL, ValueError):
         raise UrlRefused from None
+    text = str(text)
     complete = url.scheme in _PORTS and url.host and "%" not in url.host and url.port != 0 and (url.port or 1) < 2**16
     if not complete or url.userinfo or len(text) > URL_LIMIT or not text.isprintable():
         raise UrlRefused
@@ -75,6 +76,13 @@ async def check_host(url: httpx2.URL, intranet: IntranetHosts, resolve: Resolve 
         AddressRefused: one of its addresses must not be called.
         UrlRefused: plain http to a host outside the intranet.
     """
+    written = parse_ip(url.host)
+    addresses = await _resolved(url, resolve) if written is None else [written]
+    _check_addresses(url, addresses, intranet)
+    return addresses
+
+
+async def _resolved(url: httpx2.URL, resolve: Resolve) -> list[IpAddress]:
     try:
         async with asyncio.timeout(_RESOLVE_TIMEOUT_S):
             found = await resolve(url.host, url.port or _PORTS[url.scheme])
@@ -83,7 +91,6 @@ async def check_host(url: httpx2.URL, intranet: IntranetHosts, resolve: Resolve 
     addresses = [address for text in found if (address := parse_ip(text)) is not None]
     if not addresses:
         raise HostUnknown(host=url.host)
-    _check_addresses(url, addresses, intranet)
     return addresses
 
 
@@ -107,7 +114,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._inner = httpx2.AsyncHTTPTransport(verify=tls or httpx2.create_ssl_context(), limits=limits)
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        url = check_url(str(request.url), self._intranet)
+        url = check_url(request.url, self._intranet)
         addresses = await check_host(url, self._intranet, self._resolve)
         failure: httpx2.TransportError = httpx2.ConnectError(f"no address of {url.host} answers")
         for address in addresses[:_MOST_TRIED]:

@@ -18,7 +18,7 @@ class Received:
 
 @dataclass
 class Receiver:
-    """``hangs``: takes the request and never answers. What is changed here holds from the next request on."""
+    """``hangs``: takes the request and does not answer until ``released``. What is changed here holds from the next request on."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -26,6 +26,7 @@ class Receiver:
     hangs: bool = False
     port: int = 0
     received: list[Received] = field(default_factory=list)
+    released: asyncio.Event = field(default_factory=asyncio.Event)
     news: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -49,7 +50,7 @@ class Receiver:
             self.received.append(Received(request.split(" ")[1], headers, body))
             self.news.set()
             if self.hangs:
-                await reader.read()
+                await self.released.wait()
             else:
                 writer.write(self._answer())
                 await writer.drain()
@@ -74,5 +75,6 @@ async def receiver(
     try:
         yield target
     finally:
+        target.released.set()
         server.close()
         await server.wait_closed()
