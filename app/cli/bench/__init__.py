@@ -56,6 +56,7 @@ _subcommand("pipeline", "Uploads through the queue, against the stages alone.")
 _subcommand("workers", "Two workers pinned to a core each, against one.")
 _subcommand("start", "From the commands to readiness, with a checkpoint of full size.")
 _subcommand("memory", "A worker's memory, with a checkpoint of full size.")
+_subcommand("long", "A recording of ten hours: memory and speed of everything but the network.")
 _subcommand("slow-core", "30 s of audio on one core without AVX-512 and AMX.")
 
 
@@ -109,7 +110,7 @@ def _open(settings: Settings, model_name: str, rounds: int, files: int) -> Bench
 
 def _call(name: str, found: Bench, folder: Path | None) -> Section:
     from app.cli.bench import fidelity as comparison  # noqa: PLC0415
-    from app.cli.bench import material, processes, slow_core, stages  # noqa: PLC0415
+    from app.cli.bench import long, material, processes, slow_core, stages  # noqa: PLC0415
 
     if name == "fidelity":
         if folder is None:
@@ -125,5 +126,6 @@ def _call(name: str, found: Bench, folder: Path | None) -> Section:
         "start": processes.start,
         "memory": processes.memory,
         "slow-core": slow_core.slow_core,
+        "long": long.long,
     }
     return benches[name](found)
