@@ -76,9 +76,9 @@ class IntranetHosts:
         return host.lower().rstrip(".") in self.names
 
     def has_address(self, address: IpAddress) -> bool:
-        candidates: set[IpAddress] = {address, _target(address)}
-        networks: tuple[IpNetwork, ...] = (*self.networks_v4, *self.networks_v6)
-        return any(candidate in network for network in networks for candidate in candidates)
+        candidates = {address, _target(address)}
+        in_v4 = any(candidate in network for network in self.networks_v4 for candidate in candidates)
+        return in_v4 or any(candidate in network for network in self.networks_v6 for candidate in candidates)
 
 
 def _is_name(text: str) -> bool:
