@@ -96,6 +96,19 @@ def test_loudness_does_not_matter(extractor):
     assert mean_difference(plain, quiet) < 0.0001
 
 
+def test_a_constant_offset_can_not_be_seen(extractor):
+    samples = KINDS["chords"](30, 22_050)
+    plain, shifted = (extractor.windows(clip_of(samples + np.float32(offset))).pictures for offset in (0, 0.2))
+    assert mean_difference(plain, shifted) < 0.001
+
+
+def test_an_overdriven_recording_is_drawn_as_it_sounds(extractor):
+    samples = np.clip(4 * KINDS["chords"](30, 22_050), -1, 1)
+    pictures = extractor.windows(clip_of(samples)).pictures
+    assert mean_difference(pictures, reference_pictures(samples)) < 0.002
+    assert mean_difference(pictures, extractor.windows(clip_of(KINDS["chords"](30, 22_050))).pictures) > 0.01
+
+
 def test_spectrogram_is_a_png_of_the_whole_clip(extractor):
     windows = extractor.windows(clip_of(KINDS["noise"](30, 22_050)))
     assert len(windows.spectrogram_png) < 300_000

@@ -109,14 +109,13 @@ def _open(settings: Settings, model_name: str, rounds: int, files: int) -> Bench
 
 
 def _call(name: str, found: Bench, folder: Path | None) -> Section:
-    from app.cli.bench import fidelity as comparison  # noqa: PLC0415
     from app.cli.bench import long, material, processes, slow_core, stages  # noqa: PLC0415
 
     if name == "fidelity":
         if folder is None:
             folder = found.clips_dir
             material.clips(folder, 7 * 16)
-        return comparison.fidelity(found, folder)
+        return compare(found, folder)
     benches: dict[str, Callable[[Bench], Section]] = {
         "model": stages.model,
         "features": stages.features,
