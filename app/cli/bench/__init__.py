@@ -110,6 +110,7 @@ def _open(settings: Settings, model_name: str, rounds: int, files: int) -> Bench
 
 def _call(name: str, found: Bench, folder: Path | None) -> Section:
     from app.cli.bench import long, material, processes, slow_core, stages  # noqa: PLC0415
+    from app.cli.bench.fidelity import fidelity as compare  # noqa: PLC0415
 
     if name == "fidelity":
         if folder is None:
