@@ -310,7 +310,10 @@ class Provider:
         meant_for_us = audience in (audiences if isinstance(audiences, list) else [audiences])
         if claims.get("active") is not True or not meant_for_us or claims.get("iss", self.issuer) != self.issuer:
             raise OidcRefused("the provider does not vouch for the access token")
-        return {"sub": claims.get("client_id"), **claims} if claims.get("client_id") else claims
+        subject = claims.get("sub") or claims.get("client_id")
+        if not subject:
+            raise OidcRefused("the access token is nobody's")
+        return {**claims, "sub": subject}
 
     # --- signing out
 

@@ -10,50 +10,14 @@ from typing import Any
 import httpx2
 import pytest
 from joserfc import jwt
-from joserfc.jwk import KeySet, OctKey, RSAKey
+from joserfc.jwk import OctKey, RSAKey
 
 from app.integrations.oidc import AuthorizationRequest, OidcRefused, OidcUnreachable, Provider
+from tests.support.issuer import FOREIGN_KEY, ISSUER, KEY, NEW_KEY, FakeIssuer
 
-ISSUER = "https://login.test"
 STARTED = AuthorizationRequest("", "the-state", "the-nonce", "the-verifier")
 REDIRECT = "https://earmark.test/sign-in/callback"
 LOGOUT_EVENT = {"http://schemas.openid.net/event/backchannel-logout": {}}
-
-
-def _key(kid: str) -> RSAKey:
-    return RSAKey.generate_key(2048, {"kid": kid, "use": "sig", "alg": "RS256"})
-
-
-KEY, NEW_KEY, FOREIGN_KEY = _key("a"), _key("b"), RSAKey.generate_key(2048, {"kid": "a"})
-
-
-class FakeIssuer:
-    """Answers a provider's requests in the process; tests say what it answers."""
-
-    def __init__(self) -> None:
-        self.keys = [KEY]
-        self.key_requests = 0
-        self.id_token = ""
-        self.metadata: dict[str, Any] = {
-            "issuer": ISSUER,
-            "authorization_endpoint": f"{ISSUER}/authorize",
-            "token_endpoint": f"{ISSUER}/token",
-            "jwks_uri": f"{ISSUER}/keys",
-            "authorization_response_iss_parameter_supported": True,
-        }
-
-    async def answer(self, request: httpx2.Request) -> httpx2.Response:
-        match request.url.path:
-            case "/.well-known/openid-configuration":
-                return httpx2.Response(200, json=self.metadata)
-            case "/keys":
-                self.key_requests += 1
-                return httpx2.Response(200, json=KeySet(self.keys).as_dict(private=False))
-            case "/token":
-                return httpx2.Response(
-                    200, json={"access_token": "access", "token_type": "Bearer", "id_token": self.id_token}
-                )
-        return httpx2.Response(404)
 
 
 @pytest.fixture
