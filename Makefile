@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers
+.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -105,6 +105,9 @@ $(PEERS)/ready: requirements/torch.txt tools/peers/requirements.txt
 bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the reference program (half an hour)
 	@$(BIN)/earmark set-up
 	$(BIN)/python tools/peers/bench.py --python $(PEERS)/bin/python
+
+bench-portal: ## time every page with 10,000 and with 100,000 recordings
+	$(BIN)/python -m tools.bench_portal
 
 openapi: | $(STAMPS)/worker ## write docs/openapi.json and docs/errors.md anew
 	$(BIN)/earmark openapi > docs/openapi.json

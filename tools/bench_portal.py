@@ -6,17 +6,31 @@ in this process and without a network. Each page is asked for many times; its me
 
 from __future__ import annotations
 
-import json
+import argparse
+import asyncio
+import logging
+import math
 import random
+import statistics
+import sys
+import tempfile
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
-from sqlalchemy import insert, text
+import httpx
+import msgspec
+import structlog
+from litestar import Litestar
+from sqlalchemy import insert, select, text
 
 from app.db.engine import Database
-from app.db.models import ApiKey, Asset, AuditEntry, Batch, Job, Review, SearchTerm, User
+from app.db.migrations import downgrade, upgrade
+from app.db.models import ApiKey, Asset, AuditEntry, Batch, Job, Review, ReviewDecision, SearchTerm, User
 from app.domain.genres import GENRES, tier_of
 from app.domain.ids import new_id, utc_now
 from app.domain.jobs import JobKind, JobState, ReviewReason
@@ -25,6 +39,11 @@ from app.domain.permissions import Role
 from app.domain.results import ModelRef, Timings, Window, genre_result
 from app.domain.reviews import ReviewState
 from app.domain.search import sort_name, terms_of
+from app.main import create_app
+from app.routes.credentials import cookie_name
+from app.routes.deps import WebParts
+from app.services.accounts import Identity, sign_in
+from app.settings import Settings
 
 MEDIAN_LIMIT_MS = 50
 GROWTH_LIMIT = 1.5
@@ -85,11 +104,8 @@ def _result(probability: float, genre: int) -> dict[str, Any]:
     timings = Timings(queued=118, fetch=9, decode=164, features=231, forward=412, total=934)
     model = ModelRef(name="music_genre", version="1", sha256="0" * 64, starter=False)
     result = genre_result(windows, analysed_seconds=30, audible=True, timings_ms=timings, model=model)
-    return json.loads(json.dumps(result, default=_plain))  # type: ignore[no-any-return]
-
-
-def _plain(value: object) -> object:
-    return {name: getattr(value, name) for name in value.__struct_fields__}  # type: ignore[attr-defined]
+    stored: dict[str, Any] = msgspec.to_builtins(result)
+    return stored
 
 
 def _asset(asset_id: uuid.UUID, number: int, created_at: datetime) -> dict[str, Any]:
@@ -163,6 +179,19 @@ def _review(job: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+def _decision(review: dict[str, Any], reviewer_id: uuid.UUID) -> dict[str, Any]:
+    return {
+        "id": _id_at(review["decided_at"]),
+        "review_id": review["id"],
+        "reviewer_id": reviewer_id,
+        "reviewer": "Person 0",
+        "genre": review["label"],
+        "proposed_genre": review["genre"],
+        "proposed_probability": review["probability"],
+        "created_at": review["decided_at"],
+    }
+
+
 def _audit_entry(number: int, created_at: datetime) -> dict[str, Any]:
     return {
         "id": _id_at(created_at),
@@ -181,7 +210,7 @@ def _rows(total: int, people: list[uuid.UUID], key_id: uuid.UUID) -> Iterator[di
     batch_id: uuid.UUID | None = None
     for start in range(0, total, _CHUNK):
         rows: dict[Any, list[dict[str, Any]]] = {
-            table: [] for table in (Batch, Asset, SearchTerm, Job, Review, AuditEntry)
+            table: [] for table in (Batch, Asset, SearchTerm, Job, Review, ReviewDecision, AuditEntry)
         }
         for number in range(start, min(start + _CHUNK, total)):
             created_at = now - timedelta(days=(total - number) / _PER_DAY)
@@ -200,7 +229,9 @@ def _rows(total: int, people: list[uuid.UUID], key_id: uuid.UUID) -> Iterator[di
             ]
             rows[Job].append(job)
             if (job["probability"] or 1) < 0.6:
-                rows[Review].append(_review(job))
+                review = _review(job)
+                rows[Review].append(review)
+                rows[ReviewDecision] += [_decision(review, people[0])] if review["label"] else []
             if number % 5 == 0:
                 rows[AuditEntry].append(_audit_entry(number, created_at))
         yield rows
@@ -225,3 +256,145 @@ async def fill(database: Database, total: int) -> None:
         async with database.engine.connect() as connection:
             await connection.execution_options(isolation_level="AUTOCOMMIT")
             await connection.execute(text("VACUUM ANALYZE"))
+
+
+# --- asking
+
+
+async def _pages(database: Database) -> dict[str, str]:
+    """Every page by what it shows, with addresses of things that there are."""
+    async with database.reading() as session:
+        done = select(Job.id).where(Job.state == JobState.DONE).order_by(Job.id.desc()).limit(2)
+        first, second = (await session.scalars(done)).all()
+        batch_id = await session.scalar(select(Batch.id).order_by(Batch.id.desc()).offset(1).limit(1))
+        review_id = await session.scalar(select(Review.id).where(Review.state == ReviewState.DECIDED).limit(1))
+        key_id = await session.scalar(select(ApiKey.id).limit(1))
+        number = (await session.scalars(select(Asset.name).order_by(Asset.id).limit(1))).one().split("_")[-1]
+    library = {
+        "newest": "",
+        "by name": "order=name",
+        "least certain": "order=least_certain",
+        "one genre": "genre=opera",
+        "one genre, least certain": "genre=opera&order=least_certain",
+        "low confidence": "tier=low",
+        "to be reviewed": "review=waiting",
+        "reviewed, oldest": "review=decided&order=oldest",
+        "failed": "state=failed",
+        "one batch": f"batch={batch_id}",
+        "one program": f"by=key-{key_id}",
+        "common word": "text=river",
+        "two words": "text=river+golden",
+        "two characters": "text=广告",
+        "one recording by name": f"text={number.removesuffix('.mp3')}",
+        "word that is not there": "text=zzzz",
+        "word, genre, confidence": "text=river&genre=opera&tier=low",
+        "long ago": "until=" + (utc_now() - timedelta(days=20)).date().isoformat(),
+    }
+    others = {
+        "upload": "/",
+        "batches": "/batches",
+        "batch": f"/batches/{batch_id}",
+        "reviews": "/reviews",
+        "one review": f"/reviews/{review_id}",
+        "next review": "/reviews/desk",
+        "review figures": "/reviews/figures",
+        "genres": "/genres",
+        "recording": f"/jobs/{first}",
+        "compare": f"/compare?left={first}&right={second}",
+        "compare, choosing": f"/compare?left={first}&text=river",
+        "dashboard": "/dashboard",
+        "settings": "/admin/settings",
+        "people": "/admin/people",
+        "API keys": "/api-keys",
+        "models": "/admin/models",
+        "audit log": "/admin/audit",
+        "audit log, one person": "/admin/audit?text=Otto",
+        "webhooks": "/webhooks",
+        "help": "/help",
+    }
+    return {f"library, {name}": f"/library?{query}" for name, query in library.items()} | others
+
+
+async def _median_ms(client: httpx.AsyncClient, address: str, times: int) -> float | None:
+    """None for an address that leads nowhere."""
+    taken = []
+    for _ in range(times + 1):
+        begun = time.perf_counter()
+        answer = await client.get(address)
+        taken.append((time.perf_counter() - begun) * 1000)
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return None
+        answer.raise_for_status()
+    return statistics.median(taken[1:])  # the first one opens files and fills caches
+
+
+@asynccontextmanager
+async def _signed_in(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
+    parts: WebParts = app.state.parts
+    identity = Identity(issuer="bench", subject="admin", name="Bench", email=None, role=Role.ADMIN)
+    async with parts.store.writing() as uow:
+        session = await sign_in(uow, identity, lifetime=timedelta(hours=1))
+    headers = {"accept": "text/html", "cookie": f"{cookie_name(parts.config)}={session}"}
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  its own idea of an ASGI application
+    async with httpx.AsyncClient(transport=transport, base_url=parts.config.base_url, headers=headers) as client:
+        yield client
+
+
+async def measure(dsn: str, total: int, times: int) -> dict[str, float]:
+    """Median by page, in milliseconds, with so many recordings in an emptied database."""
+    database = Database(dsn)
+    await downgrade(database, "base")
+    await upgrade(database)
+    await fill(database, total)
+    pages = await _pages(database)
+    await database.close()
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(data_dir=Path(folder), database_url=dsn)
+        app = create_app(settings)
+        async with app.lifespan(), _signed_in(app) as client:
+            medians = {name: await _median_ms(client, address, times) for name, address in pages.items()}
+    return {name: median for name, median in medians.items() if median is not None}
+
+
+def _report(few: dict[str, float], many: dict[str, float], sizes: tuple[int, int]) -> bool:
+    """Print the table; is every page fast enough?"""
+    good = True
+    print(f"| page | {sizes[0]:,} recordings, ms | {sizes[1]:,} recordings, ms | growth |")
+    print("|---|--:|--:|--:|")
+    for name, later in many.items():
+        growth = later / few[name]
+        kept = later < MEDIAN_LIMIT_MS and growth < GROWTH_LIMIT
+        good = good and kept
+        print(f"| {name} | {few[name]:.1f} | {later:.1f} | {growth:.2f}{'' if kept else ' **missed**'} |")
+    slowest = max(many, key=lambda name: many[name])
+    growths = [many[name] / few[name] for name in many]
+    print(f"\nslowest: {slowest}, {many[slowest]:.1f} ms; geometric mean of the growth: {_mean(growths):.2f}")
+    return good
+
+
+def _mean(ratios: list[float]) -> float:
+    return math.exp(statistics.fmean(math.log(ratio) for ratio in ratios))
+
+
+async def _main(arguments: argparse.Namespace) -> int:
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    sizes = (arguments.few, arguments.many)
+    with tempfile.TemporaryDirectory() as folder:
+        results = []
+        for size in sizes:
+            dsn = arguments.postgres or f"sqlite+aiosqlite:///{folder}/{size}.db"
+            results.append(await measure(dsn, size, arguments.times))
+    return 0 if _report(*results, sizes) else 1
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--few", type=int, default=10_000)
+    parser.add_argument("--many", type=int, default=100_000)
+    parser.add_argument("--times", type=int, default=15, help="how often each page is asked for")
+    parser.add_argument("--postgres", metavar="DSN", help="a PostgreSQL database; everything in it is deleted")
+    return asyncio.run(_main(parser.parse_args()))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
