@@ -20,6 +20,7 @@ from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import cycle
 from pathlib import Path
+from typing import IO
 
 import click
 import httpx2
@@ -72,9 +73,9 @@ class Row(msgspec.Struct, frozen=True):
     clips_per_s: float
     median_s: float
     p95_s: float
-    memory_mb: float
     agreement: float
     errors: int
+    memory_mb: float
 
 
 async def _ask_peer(client: httpx2.AsyncClient, content: bytes) -> int:
@@ -107,7 +108,7 @@ def _peer(name: str, command: list[str], weights: Path, dtype: str) -> Candidate
             "EARMARK_PEER_PORT": str(port),
             "BENTOML_DO_NOT_TRACK": "True",
         }
-        with tempfile.TemporaryFile() as log:
+        with tempfile.TemporaryFile() as log, _explained(log):
             process = subprocess.Popen(
                 [part.replace("PORT", str(port)) for part in command],
                 env=environment,
@@ -127,6 +128,17 @@ def _peer(name: str, command: list[str], weights: Path, dtype: str) -> Candidate
                     process.wait()
 
     return Candidate(name, server, _ask_peer)
+
+
+@contextmanager
+def _explained(log: IO[bytes]) -> Iterator[None]:
+    """If anything goes wrong, what the server wrote may say why."""
+    try:
+        yield
+    except Exception:
+        log.seek(0)
+        click.echo(log.read()[-3_000:].decode(errors="replace"), err=True)
+        raise
 
 
 def _earmark(bundle: Bundle, precision: str) -> Candidate:
@@ -191,39 +203,40 @@ async def _ready(client: httpx2.AsyncClient, ask: Ask, content: bytes) -> None:
             return
 
 
-async def _measure(candidate: Candidate, clients: int, exam: Exam, seconds: float) -> Row:
+async def _examine(candidate: Candidate, exam: Exam, seconds: float) -> list[Row]:
+    """Start the server once, and ask it with ever more clients."""
     with candidate.server() as (address, headers, pids):
         async with httpx2.AsyncClient(base_url=address, headers=headers, timeout=600) as client:
             await _ready(client, candidate.ask, exam.contents[0])
             await asyncio.gather(*(candidate.ask(client, content) for content in exam.contents[:_WARM_UPS]))
-            numbers, times_s, right, errors = cycle(range(len(exam.contents))), [], 0, 0
-            started_s = time.perf_counter()
+            rows = []
+            for clients in _CLIENTS:
+                found = await _measure(client, candidate.ask, exam, clients=clients, seconds=seconds)
+                rows.append(Row(candidate.name, clients, *found, memory_mb=_memory_mb(pids)))
+                click.echo(f"{rows[-1]}", err=True)
+            return rows
 
-            async def one_client() -> None:
-                nonlocal right, errors
-                while time.perf_counter() - started_s < seconds:
-                    number, begun_s = next(numbers), time.perf_counter()
-                    try:
-                        right += (
-                            await candidate.ask(client, exam.contents[number]) == exam.truths[number % len(exam.truths)]
-                        )
-                        times_s.append(time.perf_counter() - begun_s)
-                    except httpx2.HTTPError:
-                        errors += 1
 
-            await asyncio.gather(*(one_client() for _ in range(clients)))
-            took_s = time.perf_counter() - started_s
-        memory_mb = _memory_mb(pids)
-    return Row(
-        candidate.name,
-        clients,
-        len(times_s) / took_s,
-        percentile(times_s, 0.5),
-        percentile(times_s, 0.95),
-        memory_mb,
-        right / max(1, len(times_s)),
-        errors,
-    )
+async def _measure(
+    client: httpx2.AsyncClient, ask: Ask, exam: Exam, *, clients: int, seconds: float
+) -> tuple[float, float, float, float, int]:
+    """Clips a second, median and P95 in seconds, share of answers that are the reference's, errors."""
+    numbers, times_s, right, errors = cycle(range(len(exam.contents))), [], 0, 0
+    started_s = time.perf_counter()
+
+    async def one_client() -> None:
+        nonlocal right, errors
+        while time.perf_counter() - started_s < seconds:
+            number, begun_s = next(numbers), time.perf_counter()
+            try:
+                right += await ask(client, exam.contents[number]) == exam.truths[number % len(exam.truths)]
+                times_s.append(time.perf_counter() - begun_s)
+            except httpx2.HTTPError:
+                errors += 1
+
+    await asyncio.gather(*(one_client() for _ in range(clients)))
+    clips_per_s = len(times_s) / (time.perf_counter() - started_s)
+    return clips_per_s, percentile(times_s, 0.5), percentile(times_s, 0.95), right / len(times_s), errors
 
 
 def _truths(bundle: Bundle, contents: list[bytes]) -> list[int]:
@@ -261,12 +274,10 @@ def main(python: Path, model_name: str, seconds: float, only: tuple[str, ...], *
     truths = _truths(bundle, files)
     exam = Exam(distinct(files, _DIFFERENT_FILES * 10), truths)
     rows = []
-    for candidate in _candidates(bundle, python):
+    for candidate in _candidates(bundle, python.absolute()):
         if only and not any(part in candidate.name for part in only):
             continue
-        for clients in _CLIENTS:
-            rows.append(asyncio.run(_measure(candidate, clients, exam, seconds)))
-            click.echo(f"{rows[-1]}", err=True)
+        rows.extend(asyncio.run(_examine(candidate, exam, seconds)))
     if as_json:
         click.echo(json.dumps({"machine": reports.machine(), "rows": msgspec.to_builtins(rows)}, indent=2))
     else:

@@ -1,12 +1,9 @@
 """The network behind LitServe: decoding in its own step, batches formed by the server."""
 
-from __future__ import annotations
-
 import os
 from typing import Any
 
 import litserve
-from fastapi import UploadFile
 from listening import load_network, pictures_of, probabilities
 
 _MOST_CLIPS = 8
@@ -17,7 +14,7 @@ class Listening(litserve.LitAPI):
     def setup(self, device: str) -> None:  # noqa: ARG002  LitServe's signature
         self.network, self.dtype = load_network()
 
-    def decode_request(self, request: dict[str, UploadFile]) -> Any:
+    def decode_request(self, request):  # noqa: ANN001, ANN201  LitServe takes a form as it is from a method without types
         return pictures_of(request["file"].file.read())
 
     def batch(self, inputs: list[Any]) -> list[Any]:
