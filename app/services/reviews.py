@@ -185,12 +185,10 @@ async def _replace(
     await uow.session.flush()  # what follows reads all decisions
 
 
-async def _settle(
-    uow: UnitOfWork, review: Review, standing: Sequence[ReviewDecision], defaults: Preferences, *, undone: bool = False
-) -> None:
+async def _settle(uow: UnitOfWork, review: Review, standing: Sequence[ReviewDecision], defaults: Preferences) -> None:
     """What stands now amounts to an outcome. A changed decision does not reopen what was decided by fewer people."""
     needed = (await preferences.current(uow, defaults)).reviews_per_item
-    if review.state is ReviewState.DECIDED and not undone:
+    if review.state is ReviewState.DECIDED:
         needed = min(needed, len(standing))
     verdicts = [Verdict(decision.genre, decision.arbitration) for decision in standing]
     await _apply(uow, review, outcome_of(verdicts, needed=needed))
@@ -210,7 +208,7 @@ async def _apply(uow: UnitOfWork, review: Review, outcome: Outcome) -> None:
         await record_event(uow, EventType.REVIEW_DECIDED, job_id=review.job_id, data=data)
 
 
-async def undo(uow: UnitOfWork, principal: Principal, defaults: Preferences) -> Review:
+async def undo(uow: UnitOfWork, principal: Principal) -> Review:
     """Take the caller's last decision back; its item is the caller's again.
 
     Raises:
@@ -225,11 +223,10 @@ async def undo(uow: UnitOfWork, principal: Principal, defaults: Preferences) -> 
         raise NothingToUndo
     _check_free(review, me)
     standing = _standing(await repository.decisions_of(uow.session, [review.id]))
-    rest = [decision for decision in standing if decision is not last]
-    if any(decision.arbitration for decision in rest):
+    if any(decision.arbitration for decision in standing if decision is not last):
         raise ReviewDecided
     last.withdrawn_at = now
-    await _settle(uow, review, rest, defaults, undone=True)
+    await _apply(uow, review, Outcome(ReviewState.DISPUTED if last.arbitration else ReviewState.OPEN))
     review.claimed_by, review.lease_id, review.claimed_at, review.lease_until = me, new_id(), now, now + LEASE
     audit.record(
         uow, principal, "review.undo", target_type="review", target_id=review.id, details={"genre": last.genre}

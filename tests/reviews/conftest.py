@@ -37,9 +37,9 @@ class Reviewer:
         async with self.store.writing() as uow:
             return await reviews.decide(uow, self.principal, review_id, choice, defaults=preferred(**preferences))
 
-    async def undo(self, **preferences: object):
+    async def undo(self):
         async with self.store.writing() as uow:
-            return (await reviews.undo(uow, self.principal, preferred(**preferences))).id
+            return (await reviews.undo(uow, self.principal)).id
 
     async def see(self, review_id) -> ReviewOut:
         async with self.store.reading() as uow:

@@ -188,7 +188,7 @@ async def test_undo_does_not_pull_an_item_from_under_another(reviewers, doubtful
     await rita.decide(item, reviews_per_item=2)
     assert await omar.next_id() == item
     with pytest.raises(ReviewTaken):
-        await rita.undo(reviews_per_item=2)
+        await rita.undo()
 
 
 # --- several reviewers
@@ -224,7 +224,19 @@ async def test_disagreement_goes_to_an_arbiter(store, reviewers, doubtful):
     settled = await ada.decide(item, "chamber", reviews_per_item=2)
     assert (settled.state, settled.label, settled.decisions[-1].arbitration) == (ReviewState.DECIDED, "chamber", True)
     with pytest.raises(ReviewDecided):
-        await rita.undo(reviews_per_item=2)
+        await rita.undo()
+
+
+async def test_an_arbiter_may_take_the_last_word_back(reviewers, doubtful):
+    rita, omar, ada = reviewers
+    await doubtful()
+    item = await rita.next_id()
+    for reviewer, genre in ((rita, "opera"), (omar, "solo"), (ada, "chamber")):
+        assert await reviewer.next_id() == item
+        await reviewer.decide(item, genre, reviews_per_item=2)
+    assert await ada.undo() == item
+    assert (await ada.see(item)).state is ReviewState.DISPUTED
+    assert (await ada.decide(item, "opera", reviews_per_item=2)).label == "opera"
 
 
 async def test_a_third_reviewer_may_arbitrate_and_an_admin_even_in_their_own_dispute(store, reviewers, doubtful):

@@ -150,9 +150,9 @@ async def bring_back_skipped(request: WebRequest, caller: Caller, uow: Uow) -> T
 
 
 @post("/reviews/undo", opt=_DECIDE, status_code=200)
-async def undo(request: WebRequest, parts: Parts, caller: Caller, uow: Uow) -> Template:
+async def undo(request: WebRequest, caller: Caller, uow: Uow) -> Template:
     """Answers the item whose decision was taken back."""
-    review = await reviews.undo(uow, caller, parts.config.defaults)
+    review = await reviews.undo(uow, caller)
     return await _item(request, caller, uow, await review_queue.claim_out(uow, caller, review))
 
 
