@@ -45,7 +45,7 @@ class ReportFormat(enum.StrEnum):
 
 
 _MEDIA_TYPES = {
-    ReportFormat.CSV: "text/csv; charset=utf-8",
+    ReportFormat.CSV: "text/csv",
     ReportFormat.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ReportFormat.JSON_LINES: "application/jsonl",
     ReportFormat.JSON: "application/json",
@@ -60,7 +60,7 @@ class ReportRow(msgspec.Struct, frozen=True, kw_only=True):
     title: str | None
     artist: str | None
     top_1: Annotated[str | None, Meta(description="Id of the genre that the model thinks most likely")]
-    probability: Annotated[float | None, Meta(ge=0, le=1)]
+    probability: Annotated[float, Meta(ge=0, le=1)] | None
     tier: Tier | None
     top_5: list[GenreScore]
     final_label: Annotated[str | None, Meta(description="Id of the genre that people have decided on")]

@@ -175,8 +175,8 @@ async def admit(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> N
         BatchNotFound, Forbidden: the caller can't add to that batch.
     """
     await check_own(uow, principal, batch_id)
-    await repository.lock(uow.session, batch_id)
-    await repository.set_times(uow.session, batch_id, closed_at=None, finished_at=None)
+    if await repository.lock(uow.session, batch_id):
+        await repository.set_times(uow.session, batch_id, closed_at=None, finished_at=None)
 
 
 async def close_batch(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> BatchDetailOut:

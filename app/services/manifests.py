@@ -16,15 +16,25 @@ from app.domain.addresses import IntranetHosts
 from app.domain.manifests import Numbered, manifest_invalid
 from app.domain.permissions import Principal
 from app.domain.submissions import JobOptions
+from app.domain.views import JobOut
 from app.errors import AddressRefused, LineFault, UrlRefused
 from app.integrations.addresses import check_url
+from app.integrations.files import Files
 from app.services import batches
 from app.services.idempotency import KeptAnswer, earlier_answer, keep_answer
-from app.services.submissions import submit_direct_upload, submit_source
+from app.services.submissions import copy_picture, submit_direct_upload, submit_source
 
 _STEP = 100
 
 Read = Callable[[bytes], list[Numbered]]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where jobs and their files are kept."""
+
+    store: Store
+    files: Files
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +56,7 @@ async def read_manifest(content: bytes, read: Read, intranet: IntranetHosts) -> 
 
 
 async def add_by_manifest(
-    store: Store, principal: Principal, batch_id: uuid.UUID, manifest: Manifest, *, key: str | None
+    place: Place, principal: Principal, batch_id: uuid.UUID, manifest: Manifest, *, key: str | None
 ) -> None:
     """A job for each line, or none at all if any line is wrong.
 
@@ -57,13 +67,16 @@ async def add_by_manifest(
         ManifestInvalid, BatchNotFound, Forbidden, IdempotencyKeyReused
     """
     steps = _steps(manifest, batch_id, key)
-    async with store.reading() as uow:
+    async with place.store.reading() as uow:
         await batches.check_own(uow, principal, batch_id)
         done = await _done(uow, principal, steps)
         await _check_uploads(uow, principal, [line for step in steps if step.key not in done for line in step.lines])
     for step in steps:
-        async with store.writing() as uow:
-            await _take(uow, principal, batch_id, step)
+        async with place.store.writing() as uow:
+            jobs = await _take(uow, principal, batch_id, step)
+        for job in jobs:
+            if job.deduplicated:
+                await copy_picture(place.store, place.files, job.id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,16 +154,18 @@ async def _done(uow: UnitOfWork, principal: Principal, steps: Sequence[_Step]) -
     return set(await uow.session.scalars(query))
 
 
-async def _take(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, step: _Step) -> None:
+async def _take(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, step: _Step) -> list[JobOut]:
     if step.key and await earlier_answer(uow, principal, step.key, step.fingerprint):
-        return
+        return []
+    jobs = []
     for _, line in step.lines:
         options = JobOptions(
             scope=line.analyse, batch_id=batch_id, attributes=line.metadata, intranet=step.intranet, force=line.force
         )
         if line.upload_id is not None:
-            await submit_direct_upload(uow, principal, line.upload_id, options)
+            jobs.append(await submit_direct_upload(uow, principal, line.upload_id, options))
         elif line.source_url is not None:
-            await submit_source(uow, principal, line.source_url, options, name=line.name)
+            jobs.append(await submit_source(uow, principal, line.source_url, options, name=line.name))
     if step.key:
         await keep_answer(uow, principal, step.key, KeptAnswer(status=202, body="null", location=None))
+    return jobs

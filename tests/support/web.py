@@ -16,6 +16,7 @@ from sqlalchemy import func, select
 from app.db.models import ApiKey, Asset, Job
 from app.domain.api_keys import NewApiKey
 from app.domain.permissions import Role
+from app.resources import Resources
 from app.routes.deps import WebParts
 from app.services import accounts, api_keys
 from app.settings import Settings
@@ -47,7 +48,7 @@ def program(app: Litestar, key: str | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=transport, base_url=BASE_URL, headers=headers)
 
 
-async def make_key(parts: WebParts, role: Role = Role.UPLOADER, name: str = "tester") -> str:
+async def make_key(parts: WebParts | Resources, role: Role = Role.UPLOADER, name: str = "tester") -> str:
     async with parts.store.writing() as uow:
         return (await api_keys.create_api_key(uow, NewApiKey(name=name, role=role))).key
 

@@ -49,8 +49,10 @@ async def is_own(session: AsyncSession, principal: Principal, batch_id: uuid.UUI
 # --- its end
 
 
-async def lock(session: AsyncSession, batch_id: uuid.UUID) -> None:
-    await session.execute(select(Batch.id).where(Batch.id == batch_id).with_for_update(key_share=True))
+async def lock(session: AsyncSession, batch_id: uuid.UUID) -> bool:
+    """Hold the row until the transaction ends; is the batch closed?"""
+    query = select(Batch.closed_at).where(Batch.id == batch_id).with_for_update(key_share=True)
+    return await session.scalar(query) is not None
 
 
 def _pending(batch_id: Any) -> ColumnElement[bool]:

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import uuid
+from dataclasses import dataclass
 from typing import Annotated
 
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import ResponseHeader
+from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
 from app.domain.batches import NAME_LIMIT, BatchDetailOut, BatchPage
+from app.domain.manifests import MANIFEST_LIMIT_BYTES, read_csv, read_json_lines
 from app.domain.permissions import Permission
-from app.routes.api.examples import BATCH_ANSWER, BATCH_PAGE_ANSWER
+from app.errors import MediaTypeUnsupported
+from app.routes.api.examples import BATCH_ANSWER, BATCH_DETAIL, BATCH_PAGE_ANSWER, answer_of
 from app.routes.api.filters import cursor_of
-from app.routes.deps import Caller, Parts, ReadUow, Uow
+from app.routes.deps import Caller, Parts, ReadUow, Uow, WebRequest
 from app.routes.guards import needs
 from app.routes.idempotency import Created, Idempotency
 from app.routes.openapi import problems
 from app.services import batches
 from app.services.batches import PAGE_LIMIT
+from app.services.manifests import Place, add_by_manifest, read_manifest
 
 _TAGS = ["batches"]
 _READ = needs(Permission.JOBS_READ)
@@ -28,6 +33,15 @@ _CREATE = needs(Permission.JOBS_CREATE)
 _LOCATION = ResponseHeader(
     name="Location", value="/api/v1/batches/…", description="Address of the batch", documentation_only=True
 )
+
+_READERS = {
+    "text/csv": read_csv,
+    "application/jsonl": read_json_lines,
+    "application/x-ndjson": read_json_lines,
+}
+_CSV_EXAMPLE = "source_url,name,metadata.catalogue_number\nhttps://files.example/a.flac,morning.flac,1042\n"
+_JSON_EXAMPLE = '{"source_url": "https://files.example/a.flac", "metadata": {"catalogue_number": 1042}}\n'
+_EXAMPLES = {media_type: _CSV_EXAMPLE if media_type == "text/csv" else _JSON_EXAMPLE for media_type in _READERS}
 
 BatchId = FromPath[uuid.UUID]
 
@@ -138,4 +152,41 @@ async def retry_batch(uow: Uow, caller: Caller, batch_id: BatchId) -> BatchDetai
     return await batches.retry_failed(uow, caller, batch_id)
 
 
-HANDLERS = [create_batch, list_batches, get_batch, close_batch, cancel_batch, retry_batch]
+@dataclass
+class ManifestOperation(Operation):
+    """The body of a manifest is no JSON, so it has to be described by hand."""
+
+    def __post_init__(self) -> None:
+        text = Schema(type=OpenAPIType.STRING, description="Lines; see the operation's description")
+        content = {media_type: OpenAPIMediaType(schema=text, example=_EXAMPLES[media_type]) for media_type in _READERS}
+        self.request_body = RequestBody(required=True, content=content)
+
+
+@post(
+    "/batches/{batch_id:uuid}/manifest",
+    opt=_CREATE,
+    status_code=202,
+    request_max_body_size=MANIFEST_LIMIT_BYTES,
+    operation_class=ManifestOperation,
+    operation_id="addManifest",
+    summary="Add recordings by a manifest",
+    tags=_TAGS,
+    responses={**answer_of(BATCH_DETAIL, "The batch", status=202), **problems(400, 404, 413, 415, 422)},
+)
+async def add_manifest(
+    request: WebRequest, parts: Parts, caller: Caller, *, once: Idempotency, batch_id: BatchId
+) -> BatchDetailOut:
+    """A job for each line, up to 10,000: `source_url` or `upload_id`, and if you like `name`, `analyse`, `force` and
+    `metadata` (in CSV a column for each value, `metadata.catalogue_number`). The first line of a CSV names the columns.
+    If any line is wrong, nothing is added and `errors` says what is wrong in which line. With an `Idempotency-Key` a
+    manifest whose answer was lost can be sent again, and nothing is added twice."""
+    read = _READERS.get(request.content_type[0])
+    if read is None:
+        raise MediaTypeUnsupported
+    manifest = await read_manifest(await request.body(), read, parts.config.intranet)
+    await add_by_manifest(Place(parts.store, parts.files), caller, batch_id, manifest, key=once.key)
+    async with parts.store.reading() as uow:
+        return await batches.get_batch(uow, caller, batch_id)
+
+
+HANDLERS = [create_batch, list_batches, get_batch, close_batch, cancel_batch, retry_batch, add_manifest]
