@@ -17,6 +17,7 @@ from app.routes.portal import (
     library,
     notices,
     reviews,
+    webhooks,
 )
 
 
@@ -42,6 +43,7 @@ def portal_router() -> Router:
         *dashboard.HANDLERS,
         *library.HANDLERS,
         *reviews.HANDLERS,
+        *webhooks.HANDLERS,
         notices.notices_part,
     ]
     return Router("/", route_handlers=handlers, dependencies=notices.DEPENDENCIES, include_in_schema=False)

@@ -1,4 +1,4 @@
-"""What every page says on top: that the starter is active, or that nobody works on the queue."""
+"""What every page says on top: that the starter is active, that nobody works on the queue, that a webhook was given up."""
 
 from __future__ import annotations
 
@@ -12,18 +12,21 @@ from app.routes.guards import needs
 from app.routes.pages import page
 from app.routes.portal.views import Notices, NoticesPart
 from app.services.models import active_model
+from app.services.webhooks import given_up_endpoints
 from app.services.workers import workers_status
 
 
-async def provide_notices(parts: NamedDependency[WebParts]) -> Notices:
+async def provide_notices(request: WebRequest, parts: NamedDependency[WebParts]) -> Notices:
     """In a short unit of work of its own, so that handlers which write can show them too."""
     async with parts.store.reading() as uow:
         workers, model = await workers_status(uow), await active_model(uow)
+        given_up = await given_up_endpoints(uow, request.user) if request.user else 0
     return Notices(
         starter=model is not None and model.starter,
         worker_missing=workers.ready == 0 and workers.starting == 0,
         worker_starting=workers.ready == 0 and workers.starting > 0,
         worker_message=workers.message,
+        webhooks_given_up=given_up,
     )
 
 

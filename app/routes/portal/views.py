@@ -21,6 +21,7 @@ class Notices(msgspec.Struct, frozen=True, kw_only=True):
     worker_missing: bool
     worker_starting: bool
     worker_message: str | None
+    webhooks_given_up: int
 
 
 class NoticesPart(msgspec.Struct, frozen=True, kw_only=True):

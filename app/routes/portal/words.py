@@ -6,10 +6,11 @@ from app.domain.batches import BatchState
 from app.domain.failures import WORDS, FailureCode
 from app.domain.genres import BY_ID, LEVEL_NAMES, Tier
 from app.domain.guide import DESCRIPTIONS, USES, Description, Purpose, Use
-from app.domain.jobs import JobState, ReviewReason
+from app.domain.jobs import EventType, JobState, ReviewReason
 from app.domain.media import Container
 from app.domain.permissions import Role
 from app.domain.views import FailureOut
+from app.domain.webhooks import DeliveryState, DisabledReason
 from app.domain.workers import WorkerState
 from app.errors import N_
 from app.i18n import Reader
@@ -47,6 +48,27 @@ REVIEWS: dict[ReviewReason, str] = {
     ),
     ReviewReason.SPOT_CHECK: N_("A random sample: the model is sure, a person checks whether it is right to be."),
     ReviewReason.REQUESTED: N_("Somebody has asked for a person's decision."),
+}
+
+EVENTS: dict[EventType, str] = {
+    EventType.JOB_DONE: N_("A recording is done"),
+    EventType.JOB_FAILED: N_("A recording has failed"),
+    EventType.JOB_CANCELLED: N_("A recording was cancelled"),
+    EventType.BATCH_DONE: N_("A batch is done"),
+    EventType.REVIEW_DECIDED: N_("A review is decided"),
+    EventType.WEBHOOK_TEST: N_("Test"),
+}
+
+DELIVERY_STATES: dict[DeliveryState, str] = {
+    DeliveryState.PENDING: N_("On its way"),
+    DeliveryState.DELIVERED: N_("Arrived"),
+    DeliveryState.FAILED: N_("Failed"),
+}
+
+DISABLED_REASONS: dict[DisabledReason, str] = {
+    DisabledReason.BY_OWNER: N_("Switched off"),
+    DisabledReason.GONE: N_("Switched off: gone"),
+    DisabledReason.FAILING: N_("Switched off: failing"),
 }
 
 ROLES: dict[Role, str] = {
