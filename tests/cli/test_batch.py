@@ -146,7 +146,7 @@ async def test_failures_are_listed_and_told_by_the_exit_code(server: Server):
     assert "1 of 6 files" in output
     async with server.installation.parts.store.reading() as uow:
         attempts = await uow.session.execute(select(Asset.name, Job.attempt).join(Job.asset))
-    assert {name: attempt for name, attempt in attempts} == {
+    assert dict(attempts.all()) == {
         "good.flac": 1,
         "=corrupt.flac": 1,
         "boom.flac": 3,
