@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal
+.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal bench-api
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -108,6 +108,9 @@ bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the 
 
 bench-portal: ## time every page with 10,000 and with 100,000 recordings
 	$(BIN)/python -m tools.bench_portal
+
+bench-api: ## webhooks while endpoints fail and the sender is killed (ten minutes)
+	$(BIN)/python -m tools.bench_webhooks
 
 openapi: | $(STAMPS)/worker ## write docs/openapi.json and docs/errors.md anew
 	$(BIN)/earmark openapi > docs/openapi.json
