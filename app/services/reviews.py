@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 from app.db.models import Job, Review, ReviewDecision
 from app.db.repositories import jobs as job_repository
@@ -24,7 +23,6 @@ from app.services import audit, preferences
 from app.services.events import record_event
 
 PAGE_LIMIT = 100
-_EXPORT_PAGE = 500
 
 
 # --- who enters the queue
@@ -306,24 +304,3 @@ async def list_reviews(
 async def recently_decided(uow: UnitOfWork, principal: Principal, limit: int) -> list[ReviewOut]:
     """The last decided first."""
     return await views_of(uow, principal, await repository.recently_decided(uow.session, principal, limit))
-
-
-# --- decisions as data
-
-
-@dataclass(frozen=True, slots=True)
-class DecidedJob:
-    """A recording, and the genre that people have given it."""
-
-    job_id: uuid.UUID
-    storage_key: str
-    label: str
-
-
-async def decided_jobs(uow: UnitOfWork) -> AsyncIterator[DecidedJob]:
-    """All recordings that are still kept and that people have given a genre, in the order of their jobs' ids."""
-    last: uuid.UUID | None = None
-    while page := await repository.labelled_after(uow.session, last, _EXPORT_PAGE):
-        for row in page:
-            yield DecidedJob(*row)
-        last = page[-1][0]

@@ -6,14 +6,15 @@ import asyncio
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import func, select, update
 
-from app.db.models import Batch, Job, Review
+from app.db.models import Batch, Event, Job, Review
 from app.domain.ids import utc_now
+from app.domain.jobs import EventType
 from app.domain.permissions import Principal
 from app.domain.reviews import LEASE, QueueOrder, QueueWish
 from app.errors import ReviewNotFound, ReviewTaken
-from app.services import review_queue
+from app.services import review_queue, reviews
 from tests.support.factories import make_principal
 
 OLDEST = QueueWish(order=QueueOrder.OLDEST)
@@ -109,6 +110,30 @@ async def test_a_lease_keeps_others_away_until_it_ends(store, reviewers, doubtfu
             await review_queue.renew(uow, rita.principal, found.review.id)
     with pytest.raises(ReviewTaken):
         await rita.decide(found.review.id)
+
+
+async def test_the_same_decision_twice_counts_once(store, reviewers, doubtful):
+    rita, _, _ = reviewers
+    await doubtful()
+    item = await rita.next_id()
+    await asyncio.gather(rita.decide(item, "opera"), rita.decide(item, "opera"))
+    assert len((await rita.see(item)).decisions) == 1
+    async with store.reading() as uow:
+        query = select(func.count()).select_from(Event).where(Event.type == EventType.REVIEW_DECIDED)
+        assert await uow.session.scalar(query) == 1
+
+
+async def test_a_changed_and_an_undone_decision(store, reviewers, doubtful):
+    rita, _, _ = reviewers
+    job = await doubtful()
+    item = await rita.next_id()
+    for genre in ("opera", "solo", None):
+        await rita.decide(item, genre)
+    assert [d.withdrawn_at is None for d in (await rita.see(item)).decisions] == [False, False, True]
+    assert await rita.undo() == item
+    assert await rita.next_id() == item
+    async with store.writing() as uow:
+        assert await reviews.request_reviews(uow, rita.principal, [job.id]) == 0
 
 
 async def test_the_same_item_comes_again_until_it_is_decided(reviewers, doubtful):

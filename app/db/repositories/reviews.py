@@ -14,7 +14,6 @@ from sqlalchemy import (
     UnaryExpression,
     delete,
     exists,
-    false,
     func,
     or_,
     select,
@@ -251,17 +250,3 @@ async def names_of_jobs(session: AsyncSession, job_ids: Sequence[uuid.UUID]) -> 
     name = func.coalesce(Asset.title, Asset.name)
     query = select(Job.id, name).join(Asset, Asset.id == Job.asset_id).where(Job.id.in_(job_ids))
     return {row[0]: row[1] for row in await session.execute(query)}
-
-
-async def labelled_after(
-    session: AsyncSession, after: uuid.UUID | None, limit: int
-) -> Sequence[tuple[uuid.UUID, str, str]]:
-    """Job, storage key and label of what people gave a genre and what is still kept, in the order of the jobs' ids."""
-    query = (
-        select(Job.id, Asset.storage_key, Job.label)
-        .join(Asset, Asset.id == Job.asset_id)
-        .where(Job.label.is_not(None), Asset.storage_key.is_not(None), Job.id > after if after else ~false())
-        .order_by(Job.id)
-        .limit(limit)
-    )
-    return [(row[0], row[1] or "", row[2] or "") for row in await session.execute(query)]
