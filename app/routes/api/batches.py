@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from litestar import Response, get, post
 from litestar.datastructures import ResponseHeader
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
+from litestar.openapi.spec import OpenAPIFormat, OpenAPIMediaType, OpenAPIType, Operation, RequestBody, Schema
 from litestar.params import FromPath, JSONBody, QueryParameter
 from msgspec import Meta
 
@@ -157,7 +157,11 @@ class ManifestOperation(Operation):
     """The body of a manifest is no JSON, so it has to be described by hand."""
 
     def __post_init__(self) -> None:
-        text = Schema(type=OpenAPIType.STRING, description="Lines; see the operation's description")
+        text = Schema(
+            type=OpenAPIType.STRING,
+            format=OpenAPIFormat.BINARY,  # client generators hand over a file then, and not its content
+            description="Lines; see the operation's description",
+        )
         content = {media_type: OpenAPIMediaType(schema=text, example=_EXAMPLES[media_type]) for media_type in _READERS}
         self.request_body = RequestBody(required=True, content=content)
 
