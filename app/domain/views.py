@@ -134,6 +134,22 @@ class WorkerOut(msgspec.Struct, frozen=True, kw_only=True):
     seen_at: datetime
 
 
+class LineOut(msgspec.Struct, frozen=True, kw_only=True):
+    """Jobs that wait for a worker."""
+
+    jobs: int
+    longest_wait_s: Annotated[
+        Annotated[float, Meta(ge=0)] | None, Meta(description="How long the first of them has waited, in seconds")
+    ]
+
+
+class QueueOut(msgspec.Struct, frozen=True, kw_only=True):
+    """What waits. Single uploads go first; batches and whole recordings are bulk."""
+
+    urgent: LineOut
+    bulk: LineOut
+
+
 class ExampleOut(msgspec.Struct, frozen=True, kw_only=True):
     """A recording that people have made the example of a genre."""
 

@@ -96,3 +96,8 @@ async def test_workers_say_what_they_run_and_what_hinders_them(admin, parts, ids
         await report_worker(uow, new_id(), WorkerState.READY, message="two is broken", model_id=ids[0])
     [worker] = (await admin.get("/api/v1/workers")).json()
     assert (worker["state"], worker["model"], worker["message"]) == ("ready", "one/1", "two is broken")
+
+
+async def test_the_queue_is_open_to_all(api):
+    empty = {"jobs": 0, "longest_wait_s": None}
+    assert (await api.get("/api/v1/queue")).json() == {"urgent": empty, "bulk": empty}

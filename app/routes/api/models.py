@@ -11,12 +11,12 @@ from litestar.params import FromPath, JSONBody
 from msgspec import Meta
 
 from app.domain.permissions import Permission
-from app.domain.views import ModelOut, ShadowReportOut, WorkerOut
+from app.domain.views import ModelOut, QueueOut, ShadowReportOut, WorkerOut
 from app.errors import NoShadow
 from app.routes.deps import Caller, ReadUow, Uow
 from app.routes.guards import needs
 from app.routes.openapi import problems
-from app.services import models, shadows, workers
+from app.services import models, queue, shadows, workers
 
 _TAGS = ["models"]
 _READ = needs(Permission.MODELS_READ)
@@ -135,6 +135,19 @@ async def list_workers(read_uow: ReadUow) -> list[WorkerOut]:
     return await workers.list_workers(read_uow)
 
 
+@get(
+    "/queue",
+    opt=needs(Permission.JOBS_READ),
+    operation_id="getQueue",
+    summary="See how long jobs wait",
+    tags=_TAGS,
+    responses=problems(),
+)
+async def get_queue(read_uow: ReadUow) -> QueueOut:
+    """How many jobs wait for a worker, and how long the first of them has. What was accepted is never given up for waiting."""
+    return await queue.queue_state(read_uow)
+
+
 HANDLERS = [
     list_models,
     get_model,
@@ -144,4 +157,5 @@ HANDLERS = [
     start_shadow,
     stop_shadow,
     list_workers,
+    get_queue,
 ]
