@@ -15,7 +15,8 @@ from app.settings import PREFIX, Settings
 
 ROOT = Path(__file__).resolve().parents[2]
 COMPOSE = yaml.safe_load((ROOT / "compose.yaml").read_text())
-KNOWN_VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields} | {"EARMARK_TORCH"}
+_OTHERS = {"EARMARK_TORCH", "EARMARK_URL", "EARMARK_API_KEY"}  # of the set-up, and of `earmark batch`
+KNOWN_VARIABLES = {PREFIX + name.upper() for name in Settings.model_fields} | _OTHERS
 WRITTEN = [
     ROOT / name for name in ("README.md", "Dockerfile", "compose.yaml", ".env.example", "Makefile", "CHANGELOG.md")
 ] + sorted((ROOT / "docs").rglob("*.md"))
