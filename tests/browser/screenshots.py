@@ -14,7 +14,8 @@ from app.domain.permissions import Role
 from app.services.jobs import JobFilter, list_jobs
 from tests.support.browser import Site, browsing, chromium, served, slow_line
 from tests.support.factories import ADMIN, make_result
-from tests.support.showcase import Showcase, fill, open_showcase
+from tests.support.review_showcase import review_pages
+from tests.support.showcase import Showcase, fill, fill_batch, open_showcase
 from tests.support.sounds import chords, encode
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,6 +38,7 @@ async def _open(page: Page, address: str, name: str) -> None:
 async def _shoot(page: Page, name: str) -> None:
     await page.wait_for_function("document.fonts.status === 'loaded'")
     await page.wait_for_function("[...document.images].every((image) => image.complete)")
+    await page.wait_for_function("!document.querySelector('#desk') || document.querySelector('[data-drawn]')")
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
     if name in IN_DOCS:
         images = ROOT / "docs" / "images"
@@ -91,6 +93,8 @@ async def main() -> None:
             jobs = await fill(show)
             addresses = {"upload": "/", "jobs": "/library", "empty": "/library?text=nothing", "help": "/help"}
             addresses |= {name: f"/jobs/{job.id}" for name, job in jobs.items()}
+            addresses |= await fill_batch(show, jobs)
+            addresses |= await review_pages(site.store)
             addresses["missing"] = "/jobs/00000000-0000-7000-8000-000000000000"
             await _tour(browser, site, show, addresses)
             await _uploading(browser, site, show)

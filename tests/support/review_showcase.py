@@ -7,7 +7,7 @@ import random
 import msgspec
 from sqlalchemy import select
 
-from app.db.models import Review
+from app.db.models import Review, ReviewDecision
 from app.db.uow import Store
 from app.domain.genres import GENRE_IDS
 from app.domain.permissions import Role
@@ -41,3 +41,13 @@ async def review_some(store: Store, count: int, *, twice: int = 0) -> None:
         if outcome.state is ReviewState.DISPUTED:
             async with store.writing() as uow:
                 await reviews.decide(uow, arbiter, review_id, DecisionIn(genre=genre), defaults=PREFERENCES)
+
+
+async def review_pages(store: Store) -> dict[str, str]:
+    """The pages of reviewing by what they show, with something on each of them."""
+    await review_some(store, 150, twice=60)
+    async with store.reading() as uow:
+        query = select(ReviewDecision.review_id).where(ReviewDecision.arbitration).limit(1)
+        arbitrated = await uow.session.scalar(query)
+    pages = {"reviews": "/reviews", "review-desk": "/reviews/desk", "review-figures": "/reviews/figures"}
+    return pages | {"review": f"/reviews/{arbitrated}"}
