@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from workers.serving import LoadedModel
 
 _UNREADABLE = "unreadable"
+_WIDTH_IN_FILES = 240
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,7 +64,7 @@ def classify(paths: tuple[Path, ...], style: str | None, model_name: str | None)
         raise click.ClickException("there are no recordings in there")
     bundle = _bundle(settings, model_name)
     findings = asyncio.run(_classify(settings, bundle, files))
-    _WRITERS[style](findings)
+    write(findings, style)
     sys.exit(any(finding.error is not None for finding in findings))
 
 
@@ -198,7 +199,8 @@ def _write_table(findings: Sequence[Finding]) -> None:
     )
     for finding in findings:
         table.add_row(finding.file, *_words(finding))
-    Console(markup=False, highlight=False).print(table)
+    width = None if sys.stdout.isatty() else _WIDTH_IN_FILES
+    Console(width=width, markup=False, highlight=False).print(table)
 
 
 def _words(finding: Finding) -> list[str]:
@@ -215,8 +217,7 @@ def _name(genre: str) -> str:
     return BY_ID[genre].name
 
 
-_WRITERS: dict[str | None, Callable[[Sequence[Finding]], None]] = {
-    None: _write_table,
-    "json": _write_json,
-    "csv": _write_csv,
-}
+def write(findings: Sequence[Finding], style: str | None) -> None:
+    """To stdout, as ``json`` (a line each), ``csv``, or a table for people."""
+    writers: dict[str | None, Callable[[Sequence[Finding]], None]] = {"json": _write_json, "csv": _write_csv}
+    writers.get(style, _write_table)(findings)
