@@ -17,6 +17,7 @@ from tests.support.factories import ADMIN, make_result
 from tests.support.review_showcase import review_pages
 from tests.support.showcase import Showcase, fill, fill_batch, open_showcase
 from tests.support.sounds import chords, encode
+from tests.support.webhook_showcase import webhook_pages
 
 ROOT = Path(__file__).resolve().parents[2]
 ARTIFACTS = ROOT / "tests" / "artifacts"
@@ -95,6 +96,7 @@ async def main() -> None:
             addresses |= {name: f"/jobs/{job.id}" for name, job in jobs.items()}
             addresses |= await fill_batch(show, jobs)
             addresses |= await review_pages(site.store)
+            addresses |= await webhook_pages(site.store, show.principal)
             addresses["missing"] = "/jobs/00000000-0000-7000-8000-000000000000"
             await _tour(browser, site, show, addresses)
             await _uploading(browser, site, show)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from playwright.async_api import expect
@@ -17,10 +18,12 @@ from app.services.jobs import JobFilter, list_jobs
 from tests.support.browser import browsing
 from tests.support.factories import ADMIN, MODEL, make_probabilities, make_result
 from tests.support.portal import open_session
+from tests.support.showcase import fill, fill_batch
 from tests.support.sounds import chords, encode, stereo
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(90)]
 
+AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 RATE_HZ = 22_050
 MP3 = encode(stereo(chords(40, RATE_HZ)), RATE_HZ, "mp3")
 
@@ -72,9 +75,7 @@ async def test_mixed_style_is_named_and_long_analyses_show_how_far_they_are(site
     other = await show.upload("other.mp3", MP3)
     timings = Timings(queued=0, fetch=0, decode=0, features=0, forward=0, total=0)
     windows = [Window(0.0, 11.4, row)]
-    await show.done(
-        other, genre_result(windows, analysed_seconds=11.4, audible=True, timings_ms=timings, model=MODEL)
-    )
+    await show.done(other, genre_result(windows, analysed_seconds=11.4, audible=True, timings_ms=timings, model=MODEL))
     await page.goto(f"{site.url}/jobs/{other.id}")
     await expect(page.get_by_text("Mixed style: between Soft rock and Acoustic pop (40.0%)")).to_be_visible()
     site.forgive("spectrogram.png")
@@ -139,6 +140,43 @@ async def test_reviewer_makes_a_recording_the_example(browser, site, show):
         await expect(card.get_by_text("synthesised example")).to_be_visible()
         assert await site.violations(page) == []
     assert site.trouble == []
+
+
+async def test_axe_finds_nothing_serious(site, show, page, tmp_path):
+    """Where no link leads: a comparison, the recorder, an upload with duplicates, an example that plays."""
+    addresses = await fill_batch(show, await fill(show))
+    await page.goto(site.url + addresses["compare"])
+    await _axe(page)
+    await page.goto(site.url + addresses["track"])
+    await page.get_by_role("button", name="Hear an example").first.click()
+    await expect(page.locator(".hearing audio")).to_be_visible()
+    await _axe(page)
+    await page.goto(site.url)
+    await page.get_by_role("button", name="Record").click()
+    await _axe(page)
+    await page.keyboard.press("Escape")
+    (tmp_path / "folder").mkdir()
+    for number in range(2):
+        (tmp_path / "folder" / f"same {number}.wav").write_bytes(b"RIFF0000WAVE" + bytes(100))
+    (tmp_path / "folder" / "broken.wav").write_bytes(b"no audio at all")
+    await page.get_by_label("Folder", exact=True).set_input_files(tmp_path / "folder")
+    await expect(page.locator("#queue-title")).to_have_text("Sent: 1 of 1")
+    await page.set_viewport_size({"width": 380, "height": 760})
+    await _axe(page)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 380
+    site.forgive("status of 415")
+
+
+async def _axe(page):
+    """In both themes."""
+    for details in await page.locator("details:visible").all():
+        await details.evaluate("(element) => { element.open = true; }")
+    await page.evaluate(AXE.read_text())
+    for theme in ("light", "dark"):
+        await page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        report = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        serious = [v for v in report["violations"] if v["impact"] in ("serious", "critical")]
+        assert [(v["id"], v["nodes"][0]["html"]) for v in serious] == [], theme
 
 
 async def test_microphone_is_heard_listened_to_and_sent(site, page):

@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 
 import numpy as np
 
+from app.db.models import Job
 from app.domain.failures import Failure, FailureCode
 from app.domain.genres import GENRES
 from app.domain.ids import new_id
-from app.domain.jobs import JobKind
-from app.domain.keys import spectrogram_key
+from app.domain.jobs import AnalysisScope, JobKind
+from app.domain.keys import example_key, spectrogram_key
 from app.domain.permissions import Principal, Role
 from app.domain.results import GenreResult, ModelRef, Timings, Window, genre_result
 from app.domain.views import JobOut
@@ -19,6 +20,7 @@ from app.inference.contracts import Clip
 from app.inference.picture import FeatureExtractor
 from app.services.accounts import session_of
 from app.services.analyses import FileFacts, claim_job, record_failure, record_result
+from app.services.batches import create_batch
 from app.services.jobs import cancel_job, submit_job
 from app.services.uploads import receive_upload
 from app.services.workers import report_worker
@@ -150,3 +152,44 @@ async def fill(show: Showcase) -> dict[str, JobOut]:
     await show.running(jobs["running"])
     jobs["queued"] = await show.upload("spring_campaign_v2.mp3", short)
     return jobs
+
+
+def _concert() -> GenreResult:
+    """A whole track of a quarter of an hour that changes its genre every few minutes."""
+    genres = ("chamber", "chamber", "solo", "symphony", "soul_or_rnb", "soft_rock")
+    windows = [
+        Window(11.4 * number, 11.4 * (number + 1), likelihoods(genre, 0.55 + 0.05 * (number * 7 % 8), "acoustic_pop"))
+        for number, genre in ((number, genres[number // 14]) for number in range(14 * len(genres)))
+    ]
+    return genre_result(
+        windows,
+        analysed_seconds=windows[-1].end_s,
+        audible=True,
+        timings_ms=Timings(queued=120, fetch=31, decode=604, features=911, forward=2313, total=3979),
+        model=STARTER,
+    )
+
+
+async def fill_batch(show: Showcase, jobs: dict[str, JobOut]) -> dict[str, str]:
+    """What people do with several recordings: a batch, a whole track, a comparison, examples; addresses by name."""
+    samples = chords(31, _RATE_HZ)
+    track = await show.upload("open air 2019, side A.mp3", encode(stereo(samples), _RATE_HZ, "mp3"))
+    await show.done(track, _concert(), title="Open Air, Side A", artist="Norrland Quartet")
+    await show.draw(track, samples[: 30 * _RATE_HZ])
+    async with show.site.store.writing() as uow:
+        batch = await create_batch(uow, show.principal, "Spring archive 2026")
+        for job in (track, *jobs.values()):
+            (await uow.session.get_one(Job, job.id)).batch_id = batch.id
+        (await uow.session.get_one(Job, track.id)).scope = AnalysisScope.FULL
+        (await uow.session.get_one(Job, jobs["high"].id)).label = "chamber"
+    for genre in GENRES:
+        await show.site.app.state.parts.files.put_bytes(
+            example_key(genre.id), encode(beats(3, _RATE_HZ), _RATE_HZ, "mp3")
+        )
+    return {
+        "track": f"/jobs/{track.id}",
+        "batch": f"/batches/{batch.id}",
+        "batches": "/batches",
+        "genres": "/genres",
+        "compare": f"/compare?left={jobs['high'].id}&right={jobs['medium'].id}",
+    }
