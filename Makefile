@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal bench-api
+.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal bench-api bench-reviews
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -107,7 +107,7 @@ bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the 
 	$(BIN)/python tools/peers/bench.py --python $(PEERS)/bin/python
 
 bench-portal: ## time every page with 10,000 and with 100,000 recordings
-	$(BIN)/python -m tools.bench_portal
+	$(BIN)/python tools/bench_portal.py
 
 bench-api: ## webhooks while endpoints fail and the sender is killed (ten minutes)
 	$(BIN)/python -m tools.bench_webhooks
@@ -122,3 +122,6 @@ lock: | $(STAMPS)/venv ## write the Python lock files anew
 
 clean: ## remove what the set-up made (data is kept)
 	rm -rf $(VENV) $(PEERS) node_modules $(VENDOR)
+
+bench-reviews: ## time the way from one review to the next, with very many waiting
+	$(BIN)/python -m tools.bench_reviews

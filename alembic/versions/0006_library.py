@@ -47,7 +47,7 @@ def upgrade() -> None:
 
     op.drop_index(op.f("ix_jobs_genre"), "jobs")
     op.create_index("ix_jobs_library", "jobs", _LIBRARY, unique=False)
-    op.create_index("ix_jobs_genre_label", "jobs", ["genre", "label", "id"], unique=False)
+    op.create_index("ix_jobs_genre_label", "jobs", ["genre", "label", "tier", "id"], unique=False)
     op.create_index("ix_jobs_probability", "jobs", ["probability", "id"], unique=False)
     op.create_index("ix_jobs_state_finished_at", "jobs", ["state", "finished_at"], unique=False)
     op.create_index(op.f("ix_jobs_tier"), "jobs", ["tier"], unique=False)

@@ -25,7 +25,7 @@ from app.domain.reviews import ReviewState
 
 HOURS = 24
 # What was decided last says how good the model is now; it also bounds the work.
-DECIDED_LIMIT = 5000
+DECIDED_LIMIT = 2000
 _INDEPENDENT_LIMIT = 3000
 _PAIRS_SHOWN = 10
 

@@ -60,7 +60,7 @@ class Job(Base):
             "id",
             *("state", "genre", "label", "tier", "batch_id", "user_id", "api_key_id", "asset_id", "probability"),
         ),
-        Index("ix_jobs_genre_label", "genre", "label", "id"),
+        Index("ix_jobs_genre_label", "genre", "label", "tier", "id"),
         Index("ix_jobs_probability", "probability", "id"),
         Index("ix_jobs_state_finished_at", "state", "finished_at"),
     )

@@ -8,6 +8,7 @@ from litestar import get
 from litestar.response import Template
 
 from app.domain.jobs import JobState
+from app.domain.library import LibraryFilter
 from app.domain.permissions import Permission
 from app.domain.results import GenreResult, overlap
 from app.domain.views import JobOut
@@ -17,7 +18,8 @@ from app.routes.guards import needs
 from app.routes.pages import page
 from app.routes.portal.notices import AllNotices
 from app.routes.portal.views import ComparePage, Pair
-from app.services.jobs import JobFilter, get_job, list_jobs
+from app.services.jobs import get_job
+from app.services.library import list_recordings
 
 _FOUND = 10
 _TEXT_LIMIT = 200
@@ -57,15 +59,15 @@ async def compare_page(request: WebRequest, caller: Caller, read_uow: ReadUow, n
     text = request.query_params.get("text", "").strip()[:_TEXT_LIMIT]
     found = []
     if right is None:
-        wanted = JobFilter(text=text or None, state=JobState.DONE)
-        found = (await list_jobs(read_uow, caller, wanted, limit=_FOUND + 1)).items
+        wanted = LibraryFilter(text=text, state=JobState.DONE)
+        found = (await list_recordings(read_uow, caller, wanted, limit=_FOUND + 1)).items
     both = _both(left, right)
     view = ComparePage(
         notices=notices,
         left=left,
         right=right,
         text=text,
-        found=[job for job in found if job.id != left.id][:_FOUND],
+        found=[entry for entry in found if entry.id != left.id][:_FOUND],
         pairs=_pairs(*both) if both else [],
         overlap=overlap(*both) if both else None,
     )

@@ -8,6 +8,7 @@ import uuid
 import msgspec
 
 from app.domain.batches import BatchDetailOut, BatchOut
+from app.domain.library import LibraryEntry
 from app.domain.permissions import Permission, Principal
 from app.domain.results import GenreScore, close_second
 from app.domain.timeline import Timeline, timeline
@@ -89,7 +90,7 @@ class ComparePage(PortalPage, frozen=True, kw_only=True):
     left: JobOut
     right: JobOut | None
     text: str
-    found: list[JobOut]
+    found: list[LibraryEntry]
     pairs: list[Pair]
     overlap: float | None
 
