@@ -109,6 +109,9 @@ bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the 
 bench-portal: ## time every page with 10,000 and with 100,000 recordings
 	$(BIN)/python tools/bench_portal.py
 
+bench-reviews: ## time the way from one review to the next, with very many waiting
+	$(BIN)/python -m tools.bench_reviews
+
 bench-api: ## webhooks while endpoints fail and the sender is killed (ten minutes)
 	$(BIN)/python -m tools.bench_webhooks
 
@@ -122,6 +125,3 @@ lock: | $(STAMPS)/venv ## write the Python lock files anew
 
 clean: ## remove what the set-up made (data is kept)
 	rm -rf $(VENV) $(PEERS) node_modules $(VENDOR)
-
-bench-reviews: ## time the way from one review to the next, with very many waiting
-	$(BIN)/python -m tools.bench_reviews

@@ -46,7 +46,7 @@ async def consider(uow: UnitOfWork, job: Job, result: GenreResult, current: Pref
 
     What people have decided stays, whatever the model says now.
     """
-    review = await repository.find_of_job(uow.session, job.id)
+    review = await repository.lock_of_job(uow.session, job.id)
     reason = _reason(job, result, current)
     if review is None:
         if reason is not None:
@@ -73,6 +73,7 @@ async def request_reviews(uow: UnitOfWork, principal: Principal, job_ids: Sequen
         else:
             continue
         sent += 1
+        job.label = None  # also one that was taken over from the same recording
         uow.changed_jobs.append(job.id)
         audit.record(uow, principal, "review.request", target_type="job", target_id=job.id)
     await uow.session.flush()  # so that callers read what they have asked for

@@ -115,8 +115,8 @@ async def get(session: AsyncSession, principal: Principal, review_id: uuid.UUID)
     return (await session.scalars(query)).one_or_none()
 
 
-async def find_of_job(session: AsyncSession, job_id: uuid.UUID) -> Review | None:
-    query = select(Review).where(Review.job_id == job_id).execution_options(populate_existing=True)
+async def lock_of_job(session: AsyncSession, job_id: uuid.UUID) -> Review | None:
+    query = select(Review).where(Review.job_id == job_id).with_for_update().execution_options(populate_existing=True)
     return (await session.scalars(query)).one_or_none()
 
 
