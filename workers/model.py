@@ -78,8 +78,7 @@ async def open_loader(settings: Settings) -> AsyncIterator[BundleLoader]:
 def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNetwork, Featurizer]:
     """Verify the bundle and load its weights (blocking, some seconds)."""
     from app.inference.bundle import bundle_path, verify  # noqa: PLC0415  torch is slow to import
-    from app.inference.loading import Wishes, load_network  # noqa: PLC0415
-    from app.inference.picture import FeatureExtractor  # noqa: PLC0415
+    from app.inference.loading import Wishes, load_featurizer, load_network  # noqa: PLC0415
 
     bundle = verify(bundle_path(settings.bundles_dir, model.name, model.version))
     if bundle.card.sha256 != model.sha256:
@@ -96,4 +95,4 @@ def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNet
     )
     network = load_network(bundle, wishes, settings.cache_dir)
     log.info("model loaded", model=model.name, version=model.version, precision=network.precision)
-    return network, FeatureExtractor()
+    return network, load_featurizer(wishes)

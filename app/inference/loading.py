@@ -11,9 +11,11 @@ from app.inference.adaptive import AdaptiveNetwork
 from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choices, WantedPrecision
 from app.inference.device import choose_placement, limit_memory
+from app.inference.device_picture import DeviceFeatureExtractor
 from app.inference.gpu_network import GpuNetwork
 from app.inference.memory import keep_few_arenas
 from app.inference.openvino_trunk import default_threads
+from app.inference.picture import FeatureExtractor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,3 +48,13 @@ def load_network(bundle: Bundle, wishes: Wishes, cache_dir: Path) -> AdaptiveNet
         return AdaptiveNetwork(bundle, wishes.precision, Choices(cache_dir, bundle.card.sha256, threads))
     limit_memory(placement.device, wishes.memory_fraction)
     return GpuNetwork(load_weights(bundle), placement)
+
+
+def load_featurizer(wishes: Wishes) -> FeatureExtractor | DeviceFeatureExtractor:
+    """What turns clips into pictures, on the device that the network runs on.
+
+    Raises:
+        DeviceMissing: torch finds no such device.
+    """
+    device = choose_placement(wishes.device, wishes.precision).device
+    return FeatureExtractor() if device.type == "cpu" else DeviceFeatureExtractor(device)

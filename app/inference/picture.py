@@ -23,8 +23,8 @@ from app.inference.magma import MAGMA
 FIGURE_WIDTH, FIGURE_HEIGHT = 496, 369
 _FIGURE_HEIGHT_EXACT = 369.6  # 77 % of 4.8 inches at 100 dots an inch; matplotlib cuts the fraction off
 _JPEG_QUALITY = 75
-_DYNAMIC_RANGE_DB = 80.0
-_POWER_FLOOR = 1e-10
+DYNAMIC_RANGE_DB = 80.0
+POWER_FLOOR = 1e-10
 _COLOURS = 256
 
 # A repeated clip is made this much longer at either end than its window, so that the window shows no edge: the longest
@@ -43,27 +43,27 @@ class FeatureExtractor:
         memory.give_back()  # 50 MB, of which the kernels were made
 
     def windows(self, clip: Clip) -> Windows:
-        samples = _long_enough(clip.samples)
+        samples = long_enough(clip.samples)
         decibels = self._decibels(samples)
         starts, step = window_frames(decibels.shape[1], len(samples) / SAMPLE_RATE_HZ)
         analysed_seconds = len(clip.samples) / SAMPLE_RATE_HZ
         return Windows(
             pictures=np.stack([picture(decibels[:, start : start + step]) for start in starts]),
-            spans_s=_spans_s(starts, step, analysed_seconds),
+            spans_s=spans_s(starts, step, analysed_seconds),
             analysed_seconds=analysed_seconds,
-            spectrogram_png=spectrogram_png(decibels[:, : 1 + len(clip.samples) // HOP]),
+            spectrogram_png=spectrogram_of(decibels, clip),
         )
 
     def _decibels(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
         """Level of each bin and frame below the loudest of the clip: (84, frames), from -80 to 0 dB."""
         with torch.inference_mode():
             magnitudes = self._cqt(torch.from_numpy(samples).to(self._device).unsqueeze(0))[0].cpu().numpy()
-        levels_db = 10 * np.log10(np.maximum(magnitudes**2, np.float32(_POWER_FLOOR)))
-        relative_db: NDArray[np.float32] = np.maximum(levels_db - levels_db.max(), -_DYNAMIC_RANGE_DB)
+        levels_db = 10 * np.log10(np.maximum(magnitudes**2, np.float32(POWER_FLOOR)))
+        relative_db: NDArray[np.float32] = np.maximum(levels_db - levels_db.max(), -DYNAMIC_RANGE_DB)
         return relative_db
 
 
-def _long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+def long_enough(samples: NDArray[np.float32]) -> NDArray[np.float32]:
     """The clip itself, or one shorter than a window repeated until it fills a window and its margins."""
     if len(samples) >= WINDOW_S * SAMPLE_RATE_HZ:
         return samples
@@ -78,7 +78,7 @@ def window_frames(frames: int, duration_s: float) -> tuple[list[int], int]:
     return [first + index * step for index in range(count)], step
 
 
-def _spans_s(starts: list[int], step: int, analysed_seconds: float) -> list[tuple[float, float]]:
+def spans_s(starts: list[int], step: int, analysed_seconds: float) -> list[tuple[float, float]]:
     """Where the windows lie in the recording; the one window of a repeated clip is the whole recording."""
     if analysed_seconds < WINDOW_S:
         return [(0.0, analysed_seconds)]
@@ -96,12 +96,17 @@ def colour_indices(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
     return indices
 
 
-def figure(decibels: NDArray[np.float32]) -> Image.Image:
-    """What matplotlib draws of a window (84, frames): RGB, 496 x 369, low frequencies at the bottom."""
+def figure_cells(frames: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Which bin each row of a figure shows, (369,), and which of a window's frames each column, (496,)."""
     rows = np.arange(FIGURE_HEIGHT)[::-1] + 0.5
     columns = np.arange(FIGURE_WIDTH) + 0.5
-    bins = (rows / _FIGURE_HEIGHT_EXACT * BINS).astype(int)
-    frames = (columns / FIGURE_WIDTH * decibels.shape[1]).astype(int)
+    bins = (rows / _FIGURE_HEIGHT_EXACT * BINS).astype(np.int64)
+    return bins, (columns / FIGURE_WIDTH * frames).astype(np.int64)
+
+
+def figure(decibels: NDArray[np.float32]) -> Image.Image:
+    """What matplotlib draws of a window (84, frames): RGB, 496 x 369, low frequencies at the bottom."""
+    bins, frames = figure_cells(decibels.shape[1])
     cells = Image.fromarray(colour_indices(decibels).take(frames, axis=1).take(bins, axis=0))
     cells.putpalette(MAGMA)
     return cells.convert("RGB")
@@ -115,6 +120,11 @@ def picture(decibels: NDArray[np.float32]) -> NDArray[np.uint8]:
         shrunk = drawn.convert("RGB").resize((PICTURE_SIDE, PICTURE_SIDE), Image.Resampling.BILINEAR)
     pixels: NDArray[np.uint8] = np.asarray(shrunk)
     return pixels
+
+
+def spectrogram_of(decibels: NDArray[np.float32], clip: Clip) -> bytes:
+    """The picture for people of a clip's levels, without what was repeated to fill a window."""
+    return spectrogram_png(decibels[:, : 1 + len(clip.samples) // HOP])
 
 
 def spectrogram_png(decibels: NDArray[np.float32]) -> bytes:
