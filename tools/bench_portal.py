@@ -208,6 +208,7 @@ def _rows(total: int, people: list[uuid.UUID], key_id: uuid.UUID) -> Iterator[di
     """The rows by table, some at a time, oldest first."""
     now = utc_now()
     batch_id: uuid.UUID | None = None
+    owner: dict[str, uuid.UUID | None] = {}
     for start in range(0, total, _CHUNK):
         rows: dict[Any, list[dict[str, Any]]] = {
             table: [] for table in (Batch, Asset, SearchTerm, Job, Review, ReviewDecision, AuditEntry)
@@ -335,7 +336,8 @@ async def _signed_in(app: Litestar) -> AsyncIterator[httpx.AsyncClient]:
     async with parts.store.writing() as uow:
         session = await sign_in(uow, identity, lifetime=timedelta(hours=1))
     headers = {"accept": "text/html", "cookie": f"{cookie_name(parts.config)}={session}"}
-    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]  its own idea of an ASGI application
+    # httpx and Litestar write the types of an ASGI application in their own ways.
+    transport = httpx.ASGITransport(app=app)  # type: ignore[arg-type]
     async with httpx.AsyncClient(transport=transport, base_url=parts.config.base_url, headers=headers) as client:
         yield client
 
@@ -384,7 +386,8 @@ async def _main(arguments: argparse.Namespace) -> int:
         for size in sizes:
             dsn = arguments.postgres or f"sqlite+aiosqlite:///{folder}/{size}.db"
             results.append(await measure(dsn, size, arguments.times))
-    return 0 if _report(*results, sizes) else 1
+    few, many = results
+    return 0 if _report(few, many, sizes) else 1
 
 
 def main() -> int:

@@ -26,8 +26,21 @@ LANGUAGES = {"en": "en-GB", "zh": "zh-CN"}
 # Chosen ones, for the documents: name of the picture -> name of the file.
 IN_DOCS = {
     "high-wide-light-en": "job.png",
-    "jobs-wide-dark-zh": "jobs-dark-zh.png",
+    "dashboard-wide-light-en": "dashboard.png",
+    "library-wide-dark-zh": "library-dark-zh.png",
+    "review-desk-wide-light-en": "review.png",
     "uploading-wide-light-en": "upload.png",
+}
+ADMIN_PAGES = {
+    "library": "/library",
+    "library-empty": "/library?text=nothing",
+    "library-filtered": "/library?tier=low&review=waiting&order=least_certain",
+    "dashboard": "/dashboard",
+    "settings": "/admin/settings",
+    "people": "/admin/people",
+    "api-keys": "/api-keys",
+    "models": "/admin/models",
+    "audit": "/admin/audit",
 }
 
 
@@ -89,10 +102,13 @@ async def _uploading(browser: Browser, site: Site, show: Showcase) -> None:
 async def main() -> None:
     ARTIFACTS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        async with served(Path(folder) / "data", upload_limit_bytes=30_000_000) as site, chromium() as browser:
-            show = await open_showcase(site, role=Role.REVIEWER)
+        async with (
+            served(Path(folder) / "data", upload_limit_bytes=30_000_000, organisation="Nordlicht Media") as site,
+            chromium() as browser,
+        ):
+            show = await open_showcase(site, role=Role.ADMIN)
             jobs = await fill(show)
-            addresses = {"upload": "/", "jobs": "/library", "empty": "/library?text=nothing", "help": "/help"}
+            addresses = {"upload": "/", "help": "/help"} | ADMIN_PAGES
             addresses |= {name: f"/jobs/{job.id}" for name, job in jobs.items()}
             addresses |= await fill_batch(show, jobs)
             addresses |= await review_pages(site.store)
