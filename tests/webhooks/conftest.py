@@ -11,9 +11,12 @@ import pytest
 from app.db.engine import Database
 from app.db.uow import Store
 from app.domain.addresses import IntranetHosts
+from app.domain.api_keys import NewApiKey
+from app.domain.permissions import Principal
 from app.integrations.files import Files
 from app.integrations.queue import RedisOutside
 from app.resources import Resources
+from app.services.api_keys import create_api_key, principals_of_api_keys
 from workers.deliveries import Postman
 
 LOOPBACK = IntranetHosts.parse(["127.0.0.0/8"])
@@ -48,3 +51,12 @@ def posting(parts: Resources, monkeypatch: pytest.MonkeyPatch) -> Posting:
             await asyncio.wait_for(task, 20)
 
     return open_
+
+
+@pytest.fixture
+async def program(store: Store) -> Principal:
+    """A program with an API key."""
+    async with store.writing() as uow:
+        made = await create_api_key(uow, NewApiKey(name="a program"))
+    async with store.reading() as uow:
+        return (await principals_of_api_keys(uow, [made.key]))[made.key]
