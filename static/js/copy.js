@@ -1,10 +1,14 @@
 // "Copy link": the address of a recording or comparison, for somebody else.
 async function copy(address) {
-  if (navigator.clipboard) {
+  try {
     await navigator.clipboard.writeText(address);
-    return;
+  } catch {
+    copyTheOldWay(address);
   }
-  // Without https browsers have no clipboard for scripts, but still the old command.
+}
+
+// Without https browsers have no clipboard for scripts, but still this command.
+function copyTheOldWay(address) {
   const field = Object.assign(document.createElement("textarea"), { value: address });
   document.body.append(field);
   field.select();

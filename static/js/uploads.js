@@ -66,8 +66,12 @@ function nameFor(folder) {
 // The page of the batch takes the place of this one, without leaving it: the files can't be taken along elsewhere.
 async function enterBatch(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } });
+  const html = await answer.text();
   history.pushState(null, "", address);
-  htmx.swap("#main", await answer.text(), { swapStyle: "outerHTML" }, { select: "#main" });
+  const fresh = new DOMParser().parseFromString(html, "text/html");
+  document.title = fresh.title;
+  document.querySelector(".nav").replaceWith(fresh.querySelector(".nav"));
+  htmx.swap("#main", html, { swapStyle: "outerHTML" }, { select: "#main" });
   bind();
 }
 

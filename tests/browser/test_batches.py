@@ -94,7 +94,9 @@ async def test_reload_in_the_middle_loses_nothing_and_sends_nothing_twice(site, 
     await expect(_title(page)).to_have_text(re.compile(r"Sending: [3-9] of 12"), timeout=30_000)
     await page.reload()
     await slow_line(page, -1)
-    await expect(page.get_by_text(re.compile(r"The upload was interrupted: \d+ recordings have arrived"))).to_be_visible()
+    await expect(
+        page.get_by_text(re.compile(r"The upload was interrupted: \d+ recordings have arrived"))
+    ).to_be_visible()
     await page.get_by_label("Folder", exact=True).set_input_files(folder)
     await expect(_title(page)).to_have_text("Sent: 12 of 12")
     await expect(page.locator("[data-totals]")).to_contain_text("were here already")
@@ -186,6 +188,8 @@ async def test_dropped_folder_with_a_name_and_privacy(site, page):
         [{"name": "a.wav", "mimeType": "audio/wav", "buffer": _wav(1)}]
     )
     await expect(page.get_by_role("heading", name="Winter jingles")).to_be_visible()
+    await expect(page).to_have_title("Winter jingles · Earmark")
+    await expect(page.get_by_role("link", name="Batches", exact=True)).to_have_attribute("aria-current", "page")
     await expect(_title(page)).to_have_text("Sent: 1 of 1")
     await expect(page.locator("#batch").get_by_text("private")).to_be_visible()
     [job] = await _jobs(site)
