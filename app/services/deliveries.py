@@ -155,17 +155,17 @@ async def record_outcomes(
     uow: UnitOfWork, outcomes: Collection[Outcome], *, delays_s: Sequence[float] = RETRY_DELAYS_S
 ) -> None:
     """Log the attempts, end or postpone their deliveries, and note how the endpoints are doing."""
-    there = await repository.still_there(uow.session, [outcome.parcel.delivery_id for outcome in outcomes])
-    outcomes = [outcome for outcome in outcomes if outcome.parcel.delivery_id in there]
-    if not outcomes:
-        return
-    await uow.session.execute(insert(WebhookAttempt), [_attempt(outcome) for outcome in outcomes])
-    await repository.move_on(uow.session, [_change(outcome, delays_s) for outcome in outcomes])
     by_endpoint: dict[uuid.UUID, list[Outcome]] = defaultdict(list)
     for outcome in outcomes:
         by_endpoint[outcome.parcel.endpoint_id].append(outcome)
-    for endpoint_id in sorted(by_endpoint):
-        await _note_health(uow, endpoint_id, by_endpoint[endpoint_id])
+    endpoints = await repository.hold(uow.session, by_endpoint.keys())
+    there = await repository.still_there(uow.session, [outcome.parcel.delivery_id for outcome in outcomes])
+    left = [outcome for outcome in outcomes if outcome.parcel.delivery_id in there]
+    if left:
+        await uow.session.execute(insert(WebhookAttempt), [_attempt(outcome) for outcome in left])
+        await repository.move_on(uow.session, [_change(outcome, delays_s) for outcome in left])
+    for endpoint in endpoints:
+        _note_health(uow, endpoint, by_endpoint[endpoint.id])
 
 
 def _attempt(outcome: Outcome) -> dict[str, Any]:
@@ -196,11 +196,8 @@ def _change(outcome: Outcome, delays_s: Sequence[float]) -> dict[str, Any]:
     }
 
 
-async def _note_health(uow: UnitOfWork, endpoint_id: uuid.UUID, outcomes: Sequence[Outcome]) -> None:
+def _note_health(uow: UnitOfWork, endpoint: WebhookEndpoint, outcomes: Sequence[Outcome]) -> None:
     now = utc_now()
-    endpoint = await uow.session.get(WebhookEndpoint, endpoint_id, populate_existing=True, with_for_update=_ROW_ONLY)
-    if endpoint is None:
-        return
     if any(outcome.sent.succeeded for outcome in outcomes):
         endpoint.last_success_at, endpoint.failing_since = now, None
     elif endpoint.failing_since is None:
@@ -211,9 +208,6 @@ async def _note_health(uow: UnitOfWork, endpoint_id: uuid.UUID, outcomes: Sequen
         _disable(uow, endpoint, DisabledReason.GONE)
     elif endpoint.failing_since is not None and now - endpoint.failing_since >= DISABLE_AFTER:
         _disable(uow, endpoint, DisabledReason.FAILING)
-
-
-_ROW_ONLY = {"of": WebhookEndpoint, "key_share": True}
 
 
 def _disable(uow: UnitOfWork, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:

@@ -85,8 +85,10 @@ async def endpoints_with_due(session: AsyncSession, now: datetime) -> Sequence[W
 
 
 async def due_ids(session: AsyncSession, endpoint_id: uuid.UUID, now: datetime, limit: int) -> list[uuid.UUID]:
+    """Held until the transaction ends; those that another process is taking up at this moment are passed over."""
     query = select(WebhookDelivery.id).where(WebhookDelivery.endpoint_id == endpoint_id, *_due(now))
-    return list((await session.scalars(query.order_by(WebhookDelivery.due_at).limit(limit))).all())
+    query = query.order_by(WebhookDelivery.due_at).limit(limit).with_for_update(skip_locked=True)
+    return list((await session.scalars(query)).all())
 
 
 async def take(
@@ -101,6 +103,13 @@ async def take(
     )
     taken = (await session.scalars(statement, execution_options=_UNSYNCHRONISED)).all()
     query = select(WebhookDelivery).where(WebhookDelivery.id.in_(taken)).order_by(WebhookDelivery.due_at)
+    return (await session.scalars(query.execution_options(populate_existing=True))).all()
+
+
+async def hold(session: AsyncSession, endpoint_ids: Collection[uuid.UUID]) -> Sequence[WebhookEndpoint]:
+    """Endpoints that have not been deleted, locked in one order and before their deliveries, as their deletion does it."""
+    query = select(WebhookEndpoint).where(WebhookEndpoint.id.in_(endpoint_ids)).order_by(WebhookEndpoint.id)
+    query = query.with_for_update(key_share=True, of=WebhookEndpoint)
     return (await session.scalars(query.execution_options(populate_existing=True))).all()
 
 
