@@ -12,6 +12,7 @@ from litestar.params import QueryParameter
 from app.domain.genres import Tier
 from app.domain.jobs import JobState
 from app.errors import CursorInvalid
+from app.routes.job_options import invalid
 from app.services.jobs import JobFilter
 
 
@@ -27,8 +28,15 @@ def storable(text: str | None) -> str | None:
     return text.replace("\0", "") if text else None
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _moment(text: str | None, name: str) -> datetime | None:
+    """As a text: where a time is expected, a number would be taken for seconds since 1970."""
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise invalid("Expected a time (RFC 3339)", name, "query") from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
 
 
 async def provide_job_filter(  # noqa: PLR0913, PLR0917  each is a query parameter
@@ -41,9 +49,11 @@ async def provide_job_filter(  # noqa: PLR0913, PLR0917  each is a query paramet
     batch_id: Annotated[uuid.UUID | None, QueryParameter(description="Only jobs of this batch")] = None,
     review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
     created_after: Annotated[
-        datetime | None, QueryParameter(description="Created then or later; UTC if no zone is given")
+        str | None, QueryParameter(format="date-time", description="Created then or later; UTC if no zone is given")
     ] = None,
-    created_before: Annotated[datetime | None, QueryParameter(description="Created before this time")] = None,
+    created_before: Annotated[
+        str | None, QueryParameter(format="date-time", description="Created before this time")
+    ] = None,
 ) -> JobFilter:
     return JobFilter(
         state=job_state,
@@ -52,8 +62,8 @@ async def provide_job_filter(  # noqa: PLR0913, PLR0917  each is a query paramet
         text=storable(text),
         batch_id=batch_id,
         needs_review=review,
-        created_after=_aware(created_after),
-        created_before=_aware(created_before),
+        created_after=_moment(created_after, "created_after"),
+        created_before=_moment(created_before, "created_before"),
     )
 
 

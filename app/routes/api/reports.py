@@ -70,7 +70,8 @@ def _description(report_format: ReportFormat) -> str:
 
 
 def _answers(report_format: ReportFormat, *statuses: int) -> dict[int, ResponseSpec]:
-    spec = ResponseSpec(bytes, generate_examples=False, media_type=report_format.media_type, description="The report")
+    content: Any = list[dict[str, Any]] if report_format is ReportFormat.JSON else bytes
+    spec = ResponseSpec(content, generate_examples=False, media_type=report_format.media_type, description="The report")
     return {200: spec, **problems(400, *statuses)}
 
 
