@@ -39,6 +39,7 @@ _RATE_WINDOW = timedelta(minutes=1)
 _STEP = 500
 # A batch that nobody closes is complete once nothing has happened to it for so long.
 IDLE_S = 600.0
+_ADMITTED = "admitted to batches"
 
 
 # --- views
@@ -174,9 +175,13 @@ async def admit(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> N
     Raises:
         BatchNotFound, Forbidden: the caller can't add to that batch.
     """
+    admitted: set[tuple[str, uuid.UUID]] = uow.session.info.setdefault(_ADMITTED, set())
+    if (principal.ident, batch_id) in admitted:  # by this very transaction, which holds the row
+        return
     await check_own(uow, principal, batch_id)
     if await repository.lock(uow.session, batch_id):
         await repository.set_times(uow.session, batch_id, closed_at=None, finished_at=None)
+    admitted.add((principal.ident, batch_id))
 
 
 async def close_batch(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID) -> BatchDetailOut:

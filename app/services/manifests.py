@@ -22,7 +22,7 @@ from app.integrations.addresses import check_url
 from app.integrations.files import Files
 from app.services import batches
 from app.services.idempotency import KeptAnswer, earlier_answer, keep_answer
-from app.services.submissions import copy_picture, submit_direct_upload, submit_source
+from app.services.submissions import add_source, copy_picture, submit_direct_upload
 
 _STEP = 100
 
@@ -155,6 +155,7 @@ async def _done(uow: UnitOfWork, principal: Principal, steps: Sequence[_Step]) -
 
 
 async def _take(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, step: _Step) -> list[JobOut]:
+    """Returns the jobs of uploads, which may have been answered from earlier results already."""
     if step.key and await earlier_answer(uow, principal, step.key, step.fingerprint):
         return []
     jobs = []
@@ -165,7 +166,7 @@ async def _take(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, step
         if line.upload_id is not None:
             jobs.append(await submit_direct_upload(uow, principal, line.upload_id, options))
         elif line.source_url is not None:
-            jobs.append(await submit_source(uow, principal, line.source_url, options, name=line.name))
+            await add_source(uow, principal, line.source_url, options, name=line.name)
     if step.key:
         await keep_answer(uow, principal, step.key, KeptAnswer(status=202, body="null", location=None))
     return jobs

@@ -75,11 +75,18 @@ async def submit_source(
     Raises:
         BatchNotFound, Forbidden
     """
+    return (await views(uow, [await add_source(uow, principal, url, options, name=name)]))[0]
+
+
+async def add_source(
+    uow: UnitOfWork, principal: Principal, url: str, options: JobOptions, *, name: str | None = None
+) -> Job:
+    """The same for those who add many and look at none."""
     asset = Asset(id=new_id(), name=clean_name(name or unquote(urlsplit(url).path).rstrip("/")))
     job = await _add(uow, principal, asset, options)
     uow.session.add(Source(job_id=job.id, url=url, force=options.force, due_at=utc_now()))
     uow.changed_jobs.append(job.id)
-    return (await views(uow, [job]))[0]
+    return job
 
 
 def _fill(asset: Asset, upload: StoredUpload) -> None:
