@@ -10,8 +10,15 @@ const MANY = 10;
 let loose = null;
 let batch = null;
 
+const here = () => location.pathname + location.search;
+let shown = here();
+
 const form = () => document.getElementById("uploader");
 const option = (name) => form().elements[name];
+
+function noteAddress() {
+  shown = here();
+}
 
 function refuse(file) {
   const { limitBytes, textEmpty, textTooLarge } = form().dataset;
@@ -68,6 +75,7 @@ async function enterBatch(address) {
   const answer = await fetch(address, { headers: { accept: "text/html" } });
   const html = await answer.text();
   history.pushState(null, "", address);
+  noteAddress();
   const fresh = new DOMParser().parseFromString(html, "text/html");
   document.title = fresh.title;
   document.querySelector(".nav").replaceWith(fresh.querySelector(".nav"));
@@ -178,10 +186,13 @@ export function startUploads() {
     document.addEventListener(name, (event) => event.preventDefault());
   }
   keepList();
+  document.addEventListener("htmx:pushedIntoHistory", noteAddress);
   addEventListener("popstate", (event) => {
-    if (!event.state?.htmx) {
+    // A link within the page, such as the one to its content, comes here too: the page stays.
+    if (!event.state?.htmx && here() !== shown) {
       location.reload();
     }
+    noteAddress();
   });
   addEventListener("beforeunload", (event) => {
     batch?.expected.saveNow();
