@@ -25,7 +25,7 @@ def classify(*arguments: str, **settings: str) -> subprocess.CompletedProcess[st
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=110, check=False)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(480)  # whoever asks first waits for the starter to be built
 def test_files_and_folders_by_the_starter(tmp_path: Path, starter_bundle: Path):
     """Neither the data folder nor the database is there."""
     music = tmp_path / "music"
