@@ -18,7 +18,7 @@ depends_on = None
 
 _QUEUE_INDEXES = {
     "ix_reviews_state_probability": ["state", "probability", "id"],
-    "ix_reviews_state_created_at": ["state", "created_at", "id"],
+    "ix_reviews_state_id": ["state", "id"],
     "ix_reviews_state_genre": ["state", "genre", "probability", "id"],
     "ix_reviews_state_batch": ["state", "batch_id", "probability", "id"],
     "ix_reviews_state_decided_at": ["state", "decided_at"],

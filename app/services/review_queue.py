@@ -9,6 +9,7 @@ from app.db.models import Review
 from app.db.repositories import reviews as repository
 from app.db.repositories.reviews import reviewer_id_of
 from app.db.uow import UnitOfWork
+from app.domain.genres import GENRE_IDS
 from app.domain.ids import new_id, utc_now
 from app.domain.permissions import Principal
 from app.domain.review_views import ClaimOut
@@ -116,6 +117,12 @@ async def bring_back_skipped(uow: UnitOfWork, principal: Principal) -> None:
 async def count_waiting(uow: UnitOfWork, wish: QueueWish) -> int:
     """How many wait for a decision; counts no further than ``WAITING_SHOWN``."""
     return await repository.count_waiting(uow.session, wish, limit=WAITING_SHOWN)
+
+
+async def count_waiting_by_genre(uow: UnitOfWork) -> dict[str, int]:
+    """The same for each genre that the model has proposed; genres with nothing to review are left out."""
+    counts = await repository.count_waiting_by_genre(uow.session, GENRE_IDS, limit=WAITING_SHOWN)
+    return {genre: count for genre, count in zip(GENRE_IDS, counts, strict=True) if count}
 
 
 async def count_disputed(uow: UnitOfWork, principal: Principal) -> int:

@@ -86,6 +86,19 @@ async def _decisions(site: Site) -> int:
         return await uow.session.scalar(select(func.count()).select_from(ReviewDecision)) or 0
 
 
+async def _held(site: Site, page: Page, count: int) -> None:
+    """Until so many items are leased."""
+    async with asyncio.timeout(10):
+        while len(await _leases(site)) != count:
+            await page.evaluate("new Promise(requestAnimationFrame)")
+
+
+async def _leases(site: Site) -> list:
+    async with site.store.reading() as uow:
+        query = select(Review.lease_until).where(Review.lease_until.is_not(None)).order_by(Review.id)
+        return list((await uow.session.scalars(query)).all())
+
+
 async def test_two_reviewers_decide_fifty_and_see_none_twice(browser, site, show):
     jobs = await _queue(show, 50)
     seen: list[str] = []
@@ -206,30 +219,33 @@ async def test_an_ended_session_loses_nothing(browser, site, show):
 
 async def test_leaving_gives_the_items_back_and_the_back_button_takes_one_again(browser, site, show):
     await _queue(show, 2)
-
-    async def leased() -> int:
-        async with site.store.reading() as uow:
-            return await uow.session.scalar(select(func.count(Review.lease_until))) or 0
-
-    async def held(page: Page, count: int) -> None:
-        async with asyncio.timeout(10):
-            while await leased() != count:
-                await page.evaluate("new Promise(requestAnimationFrame)")
-
     async with _reviewer(browser, site) as page:
         await _at_desk(site, page)
-        await held(page, 2)  # one is fetched ahead
+        await _held(site, page, 2)  # one is fetched ahead
         await page.goto(f"{site.url}/reviews")
-        await held(page, 0)
+        await _held(site, page, 0)
         await page.go_back()
         await page.locator(READY).wait_for()
-        await held(page, 2)
+        await _held(site, page, 2)
         await page.get_by_label("First").select_option("The oldest")
         await expect(page).to_have_url(f"{site.url}/reviews/desk?order=oldest&only_genre=")
         await page.locator(READY).wait_for()
         await page.get_by_label("Proposed genre").select_option("Opera")
         await expect(page.get_by_role("heading", name="Nothing here for you right now")).to_be_visible()
-        await held(page, 0)
+        await _held(site, page, 0)
+
+
+async def test_an_open_page_keeps_its_items(browser, site, show):
+    await _queue(show, 2)
+    async with _reviewer(browser, site) as page:
+        await page.clock.install()
+        await _at_desk(site, page)
+        await _held(site, page, 2)
+        before = await _leases(site)
+        async with page.expect_response("**/renew") as renewed:
+            await page.clock.fast_forward(101_000)
+        assert (await renewed.value).status == 204
+        assert all(late > early for early, late in zip(before, await _leases(site), strict=True))
 
 
 async def test_an_item_that_somebody_has_taken_is_replaced(browser, site, show):

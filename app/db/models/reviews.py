@@ -25,7 +25,7 @@ class Review(Base):
     __tablename__ = "reviews"
     __table_args__ = (
         Index("ix_reviews_state_probability", "state", "probability", "id"),
-        Index("ix_reviews_state_created_at", "state", "created_at", "id"),
+        Index("ix_reviews_state_id", "state", "id"),
         Index("ix_reviews_state_genre", "state", "genre", "probability", "id"),
         Index("ix_reviews_state_batch", "state", "batch_id", "probability", "id"),
         Index("ix_reviews_state_decided_at", "state", "decided_at"),

@@ -23,7 +23,7 @@ async def waiting_counts(session: AsyncSession) -> dict[ReviewState, int]:
 async def waiting_since(session: AsyncSession, *, behind: int) -> datetime | None:
     """Since when the open item waits that has ``behind`` older ones before it."""
     query = select(Review.created_at).where(Review.state == ReviewState.OPEN)
-    return await session.scalar(query.order_by(Review.created_at).offset(behind).limit(1))
+    return await session.scalar(query.order_by(Review.id).offset(behind).limit(1))
 
 
 async def decisions_by_hour(session: AsyncSession, since: datetime) -> dict[int, int]:

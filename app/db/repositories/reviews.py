@@ -34,7 +34,7 @@ _Column = InstrumentedAttribute[Any] | UnaryExpression[Any]
 # Each is an index of the table.
 _ORDERS: dict[QueueOrder, tuple[_Column, ...]] = {
     QueueOrder.LEAST_CERTAIN: (Review.probability, Review.id),
-    QueueOrder.OLDEST: (Review.created_at, Review.id),
+    QueueOrder.OLDEST: (Review.id,),
     QueueOrder.BATCH: (Review.batch_id, Review.probability, Review.id),
     QueueOrder.GENRE: (Review.genre, Review.probability, Review.id),
 }
@@ -164,6 +164,15 @@ async def count_waiting(session: AsyncSession, wish: QueueWish, *, limit: int) -
     """How many wait, leased ones too; stops counting at ``limit``."""
     some = _limited(select(Review.id).where(Review.state.in_(WAITING_STATES)), wish).limit(limit).subquery()
     return await session.scalar(select(func.count()).select_from(some)) or 0
+
+
+async def count_waiting_by_genre(session: AsyncSession, genres: Sequence[str], *, limit: int) -> list[int]:
+    """In the order of the genres, in one query; each count stops at ``limit``."""
+    counts = []
+    for genre in genres:
+        some = select(Review.id).where(Review.state.in_(WAITING_STATES), Review.genre == genre).limit(limit).subquery()
+        counts.append(select(func.count()).select_from(some).scalar_subquery())
+    return list((await session.execute(select(*counts))).one())
 
 
 async def count_disputed(session: AsyncSession, principal: Principal, *, limit: int) -> int:

@@ -84,11 +84,7 @@ async def overview(request: WebRequest, caller: Caller, read_uow: ReadUow, notic
         notices=notices,
         waiting=await review_queue.count_waiting(read_uow, QueueWish()),
         waiting_shown=review_queue.WAITING_SHOWN,
-        by_genre={
-            genre: count
-            for genre in GENRE_IDS
-            if (count := await review_queue.count_waiting(read_uow, QueueWish(genre=genre)))
-        },
+        by_genre=await review_queue.count_waiting_by_genre(read_uow),
         disputed=await review_queue.count_disputed(read_uow, caller),
         batches=[BatchChoice(*found) for found in await review_queue.waiting_batches(read_uow, caller)],
         recent=await reviews.recently_decided(read_uow, caller, _RECENT),
