@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from click import ClickException
 
-from app.cli.bench.bench import Bench
 from app.cli.bench.fidelity import fidelity
 from app.cli.bench.material import clips
+from app.cli.bench.subject import Bench
 from app.inference.bundle import verify
 from app.inference.device import cpu_computes_bf16
 from app.settings import Settings

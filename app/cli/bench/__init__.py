@@ -12,8 +12,8 @@ import click
 from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
-    from app.cli.bench.bench import Bench
     from app.cli.bench.report import Section
+    from app.cli.bench.subject import Bench
 
 _BENCHES = ("model", "features", "decode", "pipeline", "workers", "start", "memory", "slow-core")
 _FEWEST_FIDELITY_FILES = 100
@@ -97,7 +97,7 @@ def _report(options: tuple[str, int, int, bool], names: list[str], folder: Path 
 def _open(settings: Settings, model_name: str, rounds: int, files: int) -> Bench:
     import torch  # noqa: PLC0415
 
-    from app.cli.bench.bench import Bench  # noqa: PLC0415
+    from app.cli.bench.subject import Bench  # noqa: PLC0415
     from app.inference.bundle import bundle_path, verify  # noqa: PLC0415
 
     settings.prepare_data_dir()

@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from click import ClickException
 from numpy.typing import NDArray
+from rich.console import Console
 from rich.progress import track
 
-from app.cli.bench.bench import Bench
 from app.cli.bench.report import Figure, Section, at_least, at_most
+from app.cli.bench.subject import Bench
 from app.domain.failures import AnalysisFailed
 from app.inference.audio import decode_file
 from app.inference.choices import Precision
@@ -89,7 +90,8 @@ def _compare(bench: Bench, paths: list[Path]) -> tuple[list[_Compared], int]:
     torch.set_num_threads(1)
     try:
         with ThreadPoolExecutor(os.cpu_count()) as threads:
-            found = list(track(threads.map(both, paths), total=len(paths), description="Both pipelines"))
+            progress = track(threads.map(both, paths), "Both pipelines", total=len(paths), console=Console(stderr=True))
+            found = list(progress)
     finally:
         torch.set_num_threads(before)
     compared = [one for one in found if one is not None]

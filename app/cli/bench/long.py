@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from app.cli.bench.bench import Bench
 from app.cli.bench.report import Figure, Section, at_most
+from app.cli.bench.subject import Bench
 from app.cli.bench.timing import process_memory_bytes
 from app.inference.contracts import Analysis
 from app.inference.decoding import SandboxedDecoder

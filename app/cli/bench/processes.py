@@ -14,10 +14,10 @@ import httpx2
 from click import ClickException
 
 from app.cli.bench import material
-from app.cli.bench.bench import Bench
 from app.cli.bench.installation import Installation, Process, installation
 from app.cli.bench.report import Figure, Section, at_least, at_most
 from app.cli.bench.stages import stage_timings
+from app.cli.bench.subject import Bench
 from app.cli.bench.timing import percentile, process_memory_bytes
 from app.inference.bundle import Bundle, Description, write_bundle
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from app.cli.bench import material
-from app.cli.bench.bench import Bench
 from app.cli.bench.report import Figure, Section, at_most
+from app.cli.bench.subject import Bench
 from app.inference.audio import decode_file
 from app.inference.bundle import load_weights, read_bundle
 from app.inference.cpu_network import CpuNetwork

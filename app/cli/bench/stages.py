@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 
 from app.cli.bench import material
-from app.cli.bench.bench import Bench
 from app.cli.bench.report import Figure, Section, at_least, at_most
+from app.cli.bench.subject import Bench
 from app.cli.bench.timing import Timing, interleaved, process_cpu_s
 from app.inference.audio import decode_file
 from app.inference.choices import cpu

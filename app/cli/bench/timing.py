@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import statistics
 import time
@@ -38,7 +39,7 @@ def interleaved(cases: Mapping[str, Callable[[], object]], rounds: int) -> dict[
 def percentile(values: list[float], share: float) -> float:
     """The smallest value that at least this share of the values does not exceed."""
     ordered = sorted(values)
-    return ordered[max(0, -(-int(len(ordered) * share * 1000) // 1000) - 1)]
+    return ordered[max(0, math.ceil(round(len(ordered) * share, 6)) - 1)]
 
 
 def process_cpu_s(pid: int) -> float:
