@@ -52,7 +52,8 @@ async def _open(page: Page, address: str, name: str) -> None:
 async def _shoot(page: Page, name: str) -> None:
     await page.wait_for_function("document.fonts.status === 'loaded'")
     await page.wait_for_function("[...document.images].every((image) => image.complete)")
-    await page.wait_for_function("!document.querySelector('#desk') || document.querySelector('[data-drawn]')")
+    if await page.locator("#desk").count():
+        await page.locator("[data-drawn]").first.wait_for(state="attached")
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")
     if name in IN_DOCS:
         images = ROOT / "docs" / "images"

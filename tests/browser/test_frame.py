@@ -65,6 +65,7 @@ async def test_keyboard_reaches_the_content_in_order(site, show, page):
         "Search",
         "More filters",
         "",
+        "job",
         "Details of first.wav",
         "first.wav",
     ]
