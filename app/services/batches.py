@@ -30,6 +30,7 @@ from app.domain.ids import utc_now
 from app.domain.jobs import EventType, JobState
 from app.domain.permissions import Permission, Principal
 from app.errors import BatchNotFound, Forbidden
+from app.services import audit
 from app.services.events import record_event, record_job_events
 
 PAGE_LIMIT = 100
@@ -234,6 +235,7 @@ async def cancel_batch(store: Store, principal: Principal, batch_id: uuid.UUID) 
     """Close the batch and cancel all jobs of it that are not finished, in transactions of a bounded size."""
     async with store.writing() as uow:
         await close_batch(uow, principal, batch_id)
+        audit.record(uow, principal, "batch.cancel", target_type="batch", target_id=batch_id)
     while True:
         async with store.writing() as uow:
             cancelled = await _cancel_some(uow, batch_id)
@@ -257,6 +259,8 @@ async def retry_failed(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUI
     to_be_fetched = await repository.fetch_again(uow.session, batch_id, now)
     if requeued:
         await reopen(uow, batch_id)
+        details = {"jobs": len(requeued)}
+        audit.record(uow, principal, "batch.retry", target_type="batch", target_id=batch_id, details=details)
     ready = [(job_id, attempt) for job_id, attempt in requeued if job_id not in to_be_fetched]
     uow.wakeups.extend(Wakeup(job_id, attempt, bulk=True) for job_id, attempt in ready)
     uow.changed_jobs.extend(job_id for job_id, _ in requeued)

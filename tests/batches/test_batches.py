@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import select, update
 
-from app.db.models import Batch, Event, Job
+from app.db.models import AuditEntry, Batch, Event, Job
 from app.db.uow import Store
 from app.domain.batches import BatchState
 from app.domain.failures import Failure, FailureCode
@@ -166,7 +166,9 @@ async def test_cancelling_goes_in_steps_and_leaves_what_is_finished(
     assert len(await ends(store)) == 1
     async with store.reading() as uow:
         cancelled = await uow.session.scalars(select(Event.job_id).where(Event.type == EventType.JOB_CANCELLED))
+        audited = (await uow.session.scalars(select(AuditEntry))).one()
     assert set(cancelled) == set(made[1:])
+    assert (audited.action, audited.actor, audited.target_id) == ("batch.cancel", una.name, str(batch_id))
 
 
 async def test_a_batch_that_was_left_open_is_closed_when_nothing_happens_any_more(store: Store, una: Principal):

@@ -91,6 +91,8 @@ ACTIONS: dict[str, str] = {
     "model.shadow_off": N_("Comparison of models ended"),
     "job.delete": N_("Recording deleted"),
     "job.reanalyse": N_("Recording analysed again"),
+    "batch.cancel": N_("Batch cancelled"),
+    "batch.retry": N_("Failed recordings of a batch tried again"),
     "review.request": N_("Sent to review"),
     "review.decide": N_("Genre decided"),
     "review.change": N_("Decision changed"),
