@@ -61,7 +61,7 @@ async def test_a_thousand_files_become_a_batch(site, show, page, tmp_path):
     await page.get_by_label("Folder", exact=True).set_input_files(_folder(tmp_path, 1000))
     await expect(page).to_have_url(re.compile(r"/batches/[\w-]{36}$"))
     await expect(page.get_by_role("heading", name="Spring archive")).to_be_visible()
-    await expect(page.get_by_text("2 other files of the folder are no audio")).to_be_visible()
+    await expect(page.get_by_text("Left out, because they are no audio: 2")).to_be_visible()
     # The page stays quick to the touch while the files are on their way.
     await page.get_by_role("button", name="Pause").click()
     await expect(_title(page)).to_have_text(re.compile("Paused"))
