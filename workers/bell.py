@@ -87,20 +87,44 @@ async def _refresh_marks(worker: Worker, redis: ArqRedis) -> None:
                 await pipe.execute()
 
 
-async def _finish(worker: Worker, redis: ArqRedis, release: Callable[[], None] | None, drain_s: float) -> None:
-    """Let running jobs end within ``drain_s``, then have them released, then close."""
-    worker.allow_pick_jobs = False
-    running = set(worker.tasks.values())
-    if running:
-        await asyncio.wait(running, timeout=drain_s)
-    if release is not None:
-        release()
-        if running:
-            await asyncio.wait(running, timeout=_CLOSE_TIMEOUT_S)
+class _Calls:
+    """The calls in progress. They outlive the arq worker that made them: a Redis that restarts interrupts no analysis."""
+
+    def __init__(self, ring: Ring, at_once: int) -> None:
+        self._ring = ring
+        self._places = asyncio.Semaphore(at_once)
+        self._running: dict[asyncio.Task[None], str] = {}
+
+    async def make(self, job_id: str) -> None:
+        call = asyncio.create_task(self._call(job_id))
+        self._running[call] = job_id
+        call.add_done_callback(self._running.pop)
+        await asyncio.shield(call)
+
+    async def end(self, release: Release, drain_s: float) -> None:
+        """Let them end within ``drain_s``, have the others released, and cancel those that do not let go."""
+        await _wait(set(self._running), drain_s)
+        release(frozenset(self._running.values()))
+        await _wait(set(self._running), _CLOSE_TIMEOUT_S)
+        await _cancel(set(self._running))
+
+    async def _call(self, job_id: str) -> None:
+        async with self._places:
+            await self._ring(job_id)
+
+
+async def _close(worker: Worker, redis: ArqRedis, *, wait_s: float) -> None:
+    """End arq's worker, after its tasks have had that long to write down what is done."""
+    await _wait(set(worker.tasks.values()), wait_s)
     # Not Worker.close(): it calls what redis has deprecated, and waits for ever for jobs and for Redis.
     await _cancel({*worker.tasks.values(), *([worker.main_task] if worker.main_task else [])})
     with contextlib.suppress(*REDIS_TROUBLE):
         await redis.aclose()
+
+
+async def _wait(tasks: set[asyncio.Task[Any]], timeout_s: float) -> None:
+    if tasks and timeout_s > 0:
+        await asyncio.wait(tasks, timeout=timeout_s)
 
 
 async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
@@ -129,28 +153,26 @@ async def answer(line: Line, ring: Ring, stop: asyncio.Event, *, drain_s: float,
     Then running calls may end within ``drain_s``; after that ``release`` is called with those that have not, and must make
     them return.
     """
-    at: set[str] = set()
-
-    async def noted(job_id: str) -> None:
-        at.add(job_id)
-        try:
-            await ring(job_id)
-        finally:
-            at.discard(job_id)
-
-    delay_s = _FIRST_DELAY_S
+    calls = _Calls(ring, line.max_jobs)
     stopped = asyncio.create_task(stop.wait())
+    delay_s = _FIRST_DELAY_S
     while not stop.is_set():
         started_s = time.monotonic()
         redis = open_queue(line.redis_url, retries=_REDIS_RETRIES)
-        worker = _make_worker(noted, redis, line)
+        worker = _make_worker(calls.make, redis, line)
         error = await _listen(redis, worker, stopped)
-        await _finish(worker, redis, (lambda: release(frozenset(at))) if stop.is_set() else None, drain_s)
-        if not stop.is_set():
-            delay_s = _FIRST_DELAY_S if time.monotonic() - started_s > _CALM_S else delay_s
-            log.warning(
-                "the queue was lost, listening again", queue=line.queue_name, error=repr(error)[:300], delay_s=delay_s
-            )
-            await asyncio.wait({stopped}, timeout=delay_s)
-            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+        worker.allow_pick_jobs = False
+        if stop.is_set():
+            await calls.end(release, drain_s)
+            await _close(worker, redis, wait_s=_CLOSE_TIMEOUT_S)
+            break
+        await _close(worker, redis, wait_s=0)
+        delay_s = _FIRST_DELAY_S if time.monotonic() - started_s > _CALM_S else delay_s
+        log.warning(
+            "the queue was lost, listening again", queue=line.queue_name, error=repr(error)[:300], delay_s=delay_s
+        )
+        await asyncio.wait({stopped}, timeout=delay_s)
+        delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
+    else:
+        await calls.end(release, drain_s)  # the stop came while there was no queue
     stopped.cancel()

@@ -7,6 +7,7 @@ import contextlib
 from collections.abc import Collection
 
 import pytest
+from structlog.testing import capture_logs
 
 from app.db.uow import Wakeup
 from app.domain.ids import new_id
@@ -109,6 +110,40 @@ async def test_it_listens_again_after_the_queue_was_lost(valkey, outside, monkey
         second = await ring(outside, 1)
         await listener.wait_for(2)
     assert listener.heard == first + second
+
+
+async def test_a_lost_queue_interrupts_no_call(valkey, outside, monkeypatch):
+    """What is at work goes on, counts among those that may run at once, and is released at the stop like the others."""
+    monkeypatch.setattr(bell, "_REDIS_RETRIES", 0)
+    listener = Listener()
+    async with answering(valkey, listener, drain_s=0.1):
+        before = await ring(outside, 1)
+        await listener.wait_for(1)
+        valkey.stop()
+        valkey.start()
+        after = await ring(outside, 2)
+        await listener.wait_for(2)
+        assert listener.running == 2
+    assert listener.cancelled == []
+    assert listener.most == 2
+    (released,) = listener.released
+    assert set(released) <= {*before, *after}
+    assert before[0] in released
+
+
+async def test_a_stop_while_there_is_no_queue_releases_what_is_at_work(valkey, outside, monkeypatch):
+    monkeypatch.setattr(bell, "_REDIS_RETRIES", 0)
+    monkeypatch.setattr(bell, "_FIRST_DELAY_S", 60.0)
+    listener = Listener()
+    with capture_logs() as lines:
+        async with answering(valkey, listener, drain_s=0.1):
+            ids = await ring(outside, 1)
+            await listener.wait_for(1)
+            valkey.stop()
+            while not any("listening again" in line["event"] for line in lines):  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+    assert listener.released == [ids]
+    assert listener.cancelled == []
 
 
 async def test_it_starts_before_redis_does(valkey, outside, monkeypatch):
