@@ -61,6 +61,7 @@ class Job(Base):
             *("state", "genre", "label", "tier", "batch_id", "user_id", "api_key_id", "asset_id", "probability"),
         ),
         Index("ix_jobs_genre_label", "genre", "label", "tier", "id"),
+        Index("ix_jobs_label_tier", "label", "tier", "id"),
         Index("ix_jobs_probability", "probability", "id"),
         Index("ix_jobs_state_finished_at", "state", "finished_at"),
     )
@@ -89,7 +90,7 @@ class Job(Base):
     genre: Mapped[str | None] = mapped_column(String(64))
     probability: Mapped[float | None]
     tier: Mapped[Tier | None] = mapped_column(index=True)
-    label: Mapped[str | None] = mapped_column(String(64), index=True)
+    label: Mapped[str | None] = mapped_column(String(64))
     error: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     asset: Mapped[Asset] = relationship(lazy="joined", innerjoin=True)
     review: Mapped[Review | None] = relationship(lazy="joined", passive_deletes=True)
