@@ -50,8 +50,9 @@ async def _open(page: Page, address: str, name: str) -> None:
 
 
 async def _shoot(page: Page, name: str) -> None:
-    await page.wait_for_function("document.fonts.status === 'loaded'")
-    await page.wait_for_function("[...document.images].every((image) => image.complete)")
+    # Waiting for a function would evaluate text in the page again and again, which its content security policy forbids.
+    await page.evaluate("document.fonts.ready.then(() => null)")
+    await page.evaluate("Promise.allSettled([...document.images].map((image) => image.decode())).then(() => null)")
     if await page.locator("#desk").count():
         await page.locator("[data-drawn]").first.wait_for(state="attached")
     await page.screenshot(path=ARTIFACTS / f"{name}.png", full_page=True, animations="disabled")

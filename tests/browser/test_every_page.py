@@ -88,7 +88,7 @@ async def _look(site: Site, page: Page, path: str) -> set[str]:
     answer = await page.goto(site.url + path, wait_until="load")
     assert answer is not None
     assert answer.status < 400, (path, answer.status)
-    await page.wait_for_function("document.fonts.status === 'loaded'")
+    await page.evaluate("document.fonts.ready.then(() => null)")
     assert await site.violations(page) == [], path
     assert site.trouble == [], path
     return await _links(page, site)
