@@ -20,7 +20,7 @@ from app.services.direct_uploads import forget_expired_uploads
 from app.services.idempotency import forget_old_answers
 from app.services.orphans import PREFIXES, unknown_keys
 from app.services.workers import forget_old_workers
-from workers.trouble import Unreachable, reaching
+from workers.trouble import Unreachable, pause, reaching
 
 log = structlog.get_logger(__name__)
 
@@ -112,12 +112,4 @@ async def _repeat(chore: Chore, parts: Resources, stop: asyncio.Event) -> None:
             pass
         except Exception:  # one chore's fault must not stop the others, nor its own next round
             log.exception("a chore failed", chore=chore.run.__name__)
-        await _pause(stop, chore.every_s)
-
-
-async def _pause(stop: asyncio.Event, pause_s: float) -> None:
-    try:
-        async with asyncio.timeout(pause_s):
-            await stop.wait()
-    except TimeoutError:
-        return
+        await pause(stop, chore.every_s)
