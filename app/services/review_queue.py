@@ -77,7 +77,8 @@ async def renew(uow: UnitOfWork, principal: Principal, review_id: uuid.UUID) -> 
     Raises:
         ReviewTaken: the caller no longer has it.
     """
-    if review_id not in await repository.renew(uow.session, reviewer_id_of(principal), utc_now() + LEASE):
+    me, now = reviewer_id_of(principal), utc_now()
+    if not await repository.renew(uow.session, me, review_id, now=now, lease_until=now + LEASE):
         raise ReviewTaken
 
 

@@ -147,6 +147,8 @@ async def decide(
         await _replace(uow, principal, review, before, choice=choice, arbitration=arbitration)
         standing = _standing(await repository.decisions_of(uow.session, [review.id]))
         await _settle(uow, review, standing, defaults)
+    if review.claimed_by == me:  # who changes a decision must not take the lease of whoever reviews the item now
+        review.claimed_by = review.claimed_at = review.lease_id = review.lease_until = None
     return (await views_of(uow, principal, [review]))[0]
 
 
@@ -199,7 +201,6 @@ async def _apply(uow: UnitOfWork, review: Review, outcome: Outcome) -> None:
     if news or not decided:
         review.decided_at = utc_now() if decided else None
     review.state, review.label = outcome.state, outcome.label
-    review.claimed_by = review.claimed_at = review.lease_id = review.lease_until = None
     await repository.set_label(uow.session, review.job_id, outcome.label)
     uow.changed_jobs.append(review.job_id)
     if news:

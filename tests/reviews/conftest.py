@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import msgspec
 import pytest
 
 from app.db.uow import Store
 from app.domain.permissions import Principal, Role
+from app.domain.preferences import Preferences
 from app.domain.review_views import ClaimOut, DecisionIn, ReviewOut
 from app.domain.reviews import QueueWish
 from app.domain.views import JobOut
 from app.services import review_queue, reviews
 from tests.support.factories import PREFERENCES, finish_job, make_job, make_principal, make_result
 
+ANY = QueueWish()
 Doubtful = Callable[..., Awaitable[JobOut]]
 
 
@@ -24,11 +27,11 @@ class Reviewer:
         self.store = store
         self.principal = principal
 
-    async def next(self, wish: QueueWish = QueueWish()) -> ClaimOut | None:  # noqa: B008
+    async def next(self, wish: QueueWish = ANY) -> ClaimOut | None:
         async with self.store.writing() as uow:
             return await review_queue.claim_next(uow, self.principal, wish)
 
-    async def next_id(self, wish: QueueWish = QueueWish()):  # noqa: B008
+    async def next_id(self, wish: QueueWish = ANY):
         found = await self.next(wish)
         return found.review.id if found else None
 
@@ -46,9 +49,8 @@ class Reviewer:
             return await reviews.get_review(uow, self.principal, review_id)
 
 
-def preferred(**changes: object):
-    import msgspec  # noqa: PLC0415
-
+def preferred(**changes: object) -> Preferences:
+    """What an admin has set."""
     return msgspec.structs.replace(PREFERENCES, **changes)
 
 

@@ -14,6 +14,7 @@ from app.domain.jobs import EventType, ReviewReason
 from app.domain.reviews import Outcome, ReviewState, Verdict, is_spot_check, outcome_of
 from app.errors import GenreUnknown, NothingToUndo, ReviewDecided, ReviewNotFound, ReviewTaken
 from app.services import jobs, review_queue, reviews
+from app.services.analyses import record_result
 from app.services.jobs import JobFilter
 from tests.reviews.conftest import preferred
 from tests.support.factories import ADMIN, FACTS, claim, make_job, make_principal, make_result
@@ -204,6 +205,18 @@ async def test_independent_reviews_hide_the_earlier_ones(store, reviewers, doubt
     assert len(await _events(store)) == 1
 
 
+async def test_a_change_leaves_the_lease_of_the_next_reviewer_alone(reviewers, doubtful):
+    rita, omar, ada = reviewers
+    await doubtful()
+    item = await rita.next_id()
+    await rita.decide(item, "opera", reviews_per_item=2)
+    assert await omar.next_id() == item
+    await rita.decide(item, "solo", reviews_per_item=2)
+    assert await ada.next() is None
+    assert (await omar.see(item)).lease_until is not None
+    assert (await omar.decide(item, "solo", reviews_per_item=2)).label == "solo"
+
+
 async def test_disagreement_goes_to_an_arbiter(store, reviewers, doubtful):
     rita, omar, ada = reviewers
     job = await doubtful(0.5)
@@ -265,8 +278,6 @@ async def _review_of(store, job) -> Review:
 
 
 async def _record(store, job, result, **preferences):
-    from app.services.analyses import record_result  # noqa: PLC0415
-
     async with store.writing() as uow:
         taken = await claim(uow, job.id)
     async with store.writing() as uow:

@@ -8,16 +8,15 @@ from datetime import timedelta
 import pytest
 from sqlalchemy import func, select, update
 
-from app.db.models import Batch, Event, Job, Review
+from app.db.models import ApiKey, Batch, Event, Job, Review
 from app.domain.ids import utc_now
 from app.domain.jobs import EventType
-from app.domain.permissions import Principal
+from app.domain.permissions import Principal, Role
 from app.domain.reviews import LEASE, QueueOrder, QueueWish
 from app.errors import ReviewNotFound, ReviewTaken
 from app.services import review_queue, reviews
+from tests.reviews.conftest import Reviewer
 from tests.support.factories import make_principal
-
-OLDEST = QueueWish(order=QueueOrder.OLDEST)
 
 
 async def _expire_leases(store):
@@ -233,10 +232,6 @@ async def test_counting_stops_where_it_says_nothing_more(store, reviewers, doubt
 
 
 async def test_programs_review_too(store, doubtful):
-    from app.db.models import ApiKey  # noqa: PLC0415
-    from app.domain.permissions import Role  # noqa: PLC0415
-    from tests.reviews.conftest import Reviewer  # noqa: PLC0415
-
     await doubtful()
     somebody = await make_principal(store)
     assert somebody.api_key_id is None

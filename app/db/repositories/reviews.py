@@ -132,16 +132,19 @@ async def find_page(
     return (await session.scalars(query)).all()
 
 
-async def renew(session: AsyncSession, reviewer_id: uuid.UUID, lease_until: datetime) -> set[uuid.UUID]:
-    """Extend all that this person has; also what has run out, as long as nobody else has taken it."""
+async def renew(
+    session: AsyncSession, reviewer_id: uuid.UUID, review_id: uuid.UUID, *, now: datetime, lease_until: datetime
+) -> bool:
+    """Extend what this person has; this item even if its lease has run out, as long as nobody else has taken it."""
     statement = (
         update(Review)
         .where(Review.claimed_by == reviewer_id, Review.state.in_(WAITING_STATES))
+        .where(or_(Review.id == review_id, Review.lease_until >= now))
         .values(lease_until=lease_until)
         .returning(Review.id)
     )
     rows = await session.scalars(statement, execution_options={"synchronize_session": False})
-    return set(rows.all())
+    return review_id in set(rows.all())
 
 
 async def release(session: AsyncSession, reviewer_id: uuid.UUID, *which: ColumnElement[bool]) -> int:
