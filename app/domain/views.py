@@ -49,7 +49,7 @@ class JobOut(msgspec.Struct, frozen=True, kw_only=True):
 
     id: uuid.UUID
     kind: JobKind
-    scope: Annotated[AnalysisScope, Meta(description="start: its first 30 s are analysed; full: all of it")]
+    scope: AnalysisScope
     batch_id: Annotated[uuid.UUID | None, Meta(description="The batch that it was submitted in")]
     state: JobState
     progress: Annotated[
