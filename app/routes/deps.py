@@ -20,11 +20,13 @@ from app.db.uow import Store, UnitOfWork
 from app.domain.addresses import IntranetHosts
 from app.domain.permissions import Principal, Role
 from app.domain.preferences import Preferences
+from app.domain.views import JobOut
 from app.errors import Unauthenticated
 from app.integrations.files import Files
 from app.integrations.oidc import Provider
 from app.integrations.rate_limits import RateLimits
 from app.services.accounts import SignedIn
+from app.services.coalescing import Coalesced
 from app.services.preferences import LivePreferences
 
 Connection = ASGIConnection[Any, Principal | None, SignedIn | None, State]
@@ -83,6 +85,7 @@ class WebParts:
     preferences: LivePreferences
     provider: Provider | None
     rate_limits: RateLimits
+    job_reads: Coalesced[tuple[Principal, uuid.UUID], JobOut] = field(default_factory=Coalesced)
     check_redis: Callable[[], Awaitable[None]]
 
 

@@ -12,7 +12,6 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import structlog
-from litestar.datastructures import MutableScopeHeaders
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
@@ -96,16 +95,19 @@ class Envelope:
 
     def __init__(self, app: ASGIApp, *, https: bool, form_target: str | None) -> None:
         self._app = app
-        self._headers = {
+        # Of an answer that does not say otherwise.
+        defaults = {
             "content-security-policy": content_security_policy(form_target),
             "x-content-type-options": "nosniff",
             "referrer-policy": "same-origin",
             "x-frame-options": "DENY",
             "cross-origin-opener-policy": "same-origin",
             "permissions-policy": "camera=(), microphone=(self), geolocation=()",
+            "cache-control": "no-store",  # everything is somebody's own business
         }
         if https:
-            self._headers["strict-transport-security"] = "max-age=31536000"
+            defaults["strict-transport-security"] = "max-age=31536000"
+        self._headers = [(name.encode(), value.encode()) for name, value in defaults.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -120,8 +122,10 @@ class Envelope:
                 status = message["status"]
                 if status >= HTTPStatus.BAD_REQUEST:
                     await body.drain()
-                self._add_headers(MutableScopeHeaders.from_message(message), request_id)
-                message["headers"] = [*message["headers"], *scope["state"].get(QUOTA_HEADERS, ())]
+                said = [*message["headers"], (b"x-request-id", request_id.encode())]
+                said += scope["state"].get(QUOTA_HEADERS, ())
+                names = {name.lower() for name, _ in said}
+                message["headers"] = [*said, *(header for header in self._headers if header[0] not in names)]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
@@ -134,10 +138,3 @@ class Envelope:
                 await _send_last_resort(send_with_headers)
             finally:
                 _log_access(scope, status or 499, started)
-
-    def _add_headers(self, headers: MutableScopeHeaders, request_id: str) -> None:
-        headers["x-request-id"] = request_id
-        for name, value in self._headers.items():
-            headers.setdefault(name, value)
-        # Everything that does not say otherwise is somebody's own business.
-        headers.setdefault("cache-control", "no-store")

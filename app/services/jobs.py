@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from app.db.models import Job
@@ -33,6 +33,9 @@ from app.services.uploads import StoredUpload
 __all__ = ["JobFilter"]
 
 PAGE_LIMIT = 100
+
+# A caller and the job that it asks for.
+_Wanted = tuple[Principal, uuid.UUID]
 
 
 # --- use-cases
@@ -65,6 +68,16 @@ async def _find(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> Job
 
 async def get_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     return (await views(uow, [await _find(uow, principal, job_id)]))[0]
+
+
+async def get_jobs(uow: UnitOfWork, wanted: Collection[_Wanted]) -> dict[_Wanted, JobOut]:
+    """What several callers ask for at the same time; a job that its caller may not see is missing."""
+    found: dict[_Wanted, JobOut] = {}
+    for principal in {principal for principal, _ in wanted}:
+        ids = [job_id for caller, job_id in wanted if caller == principal]
+        jobs = await repository.get_many_visible(uow.session, principal, ids)
+        found |= {(principal, job.id): job for job in await views(uow, jobs)}
+    return found
 
 
 async def list_jobs(

@@ -53,6 +53,10 @@ async def get(session: AsyncSession, job_id: uuid.UUID) -> Job | None:
     return await session.get(Job, job_id, populate_existing=True)
 
 
+async def get_many_visible(session: AsyncSession, principal: Principal, job_ids: Sequence[uuid.UUID]) -> Sequence[Job]:
+    return (await session.scalars(select(Job).where(Job.id.in_(job_ids), visible_to(principal)))).unique().all()
+
+
 async def get_visible(session: AsyncSession, principal: Principal, job_id: uuid.UUID) -> Job | None:
     query = select(Job).where(Job.id == job_id, visible_to(principal)).execution_options(populate_existing=True)
     return (await session.scalars(query)).unique().one_or_none()

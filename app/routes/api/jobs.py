@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Collection
 from typing import Annotated, Any
 
 from litestar import Response, delete, get, head, post
@@ -13,9 +14,10 @@ from litestar.response import ServerSentEvent
 
 from app.domain.permissions import Permission, Principal
 from app.domain.views import JobOut, JobPage
+from app.errors import JobNotFound
 from app.routes.api.examples import JOB_ANSWER, PAGE_ANSWER
 from app.routes.api.filters import Wanted, cursor_of, provide_job_filter
-from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest
+from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest, parts_of, provide_caller, uncut_reading
 from app.routes.events import job_events
 from app.routes.guards import needs
 from app.routes.openapi import problems
@@ -75,9 +77,19 @@ async def list_jobs(
     tags=_TAGS,
     responses={**JOB_ANSWER, **problems(404)},
 )
-async def get_job(read_uow: ReadUow, caller: Caller, job_id: JobId) -> JobOut:
+async def get_job(request: WebRequest, job_id: JobId) -> JobOut:
     """One job, with its result once it is done."""
-    return await jobs.get_job(read_uow, caller, job_id)
+    # The busiest call of all: asked for by parameters, parts and caller would cost a task each.
+    parts, caller = parts_of(request), await provide_caller(request)
+
+    async def read(wanted: Collection[tuple[Principal, uuid.UUID]]) -> dict[tuple[Principal, uuid.UUID], JobOut]:
+        async with uncut_reading(parts) as uow:
+            return await jobs.get_jobs(uow, wanted)
+
+    job = await parts.job_reads.get((caller, job_id), read)
+    if job is None:
+        raise JobNotFound
+    return job
 
 
 @get(
