@@ -288,7 +288,7 @@ async def _pages(database: Database) -> dict[str, str]:
         "two characters": "text=广告",
         "one recording by name": f"text={number.removesuffix('.mp3')}",
         "word that is not there": "text=zzzz",
-        "word, genre, confidence": "text=river&genre=opera&tier=low",
+        "word, genre, confidence": "text=river&genre=opera&tier=medium",
         "long ago": "until=" + (utc_now() - timedelta(days=20)).date().isoformat(),
     }
     others = {
