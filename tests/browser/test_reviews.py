@@ -253,6 +253,7 @@ async def test_an_item_that_somebody_has_taken_is_replaced(browser, site, show):
     async with _reviewer(browser, site, "Rita") as rita, _reviewer(browser, site, "Omar") as omar:
         await _at_desk(site, rita)
         item = await _item(rita)
+        await _held(site, rita, 2)
         async with site.store.writing() as uow:  # the machine slept for longer than the lease
             for review in (await uow.session.scalars(select(Review))).all():
                 review.lease_until = review.created_at if review.lease_until else None
