@@ -112,7 +112,8 @@ bench-portal: ## time every page with 10,000 and with 100,000 recordings
 bench-reviews: ## time the way from one review to the next, with very many waiting
 	$(BIN)/python -m tools.bench_reviews
 
-bench-api: ## webhooks while endpoints fail and the sender is killed (ten minutes)
+bench-api: ## uploads and reads against bare handlers; webhooks while endpoints fail and the sender is killed (ten minutes)
+	$(BIN)/python -m tools.bench_api
 	$(BIN)/python -m tools.bench_webhooks
 
 openapi: | $(STAMPS)/worker ## write docs/openapi.json and docs/errors.md anew
