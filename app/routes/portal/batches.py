@@ -12,7 +12,6 @@ from litestar.params import FromPath, JSONBody
 from litestar.response import Template
 from msgspec import Meta
 
-from app.db.uow import UnitOfWork
 from app.domain.batches import NAME_LIMIT, BatchDetailOut
 from app.domain.jobs import JobState
 from app.domain.permissions import Permission, Principal
@@ -84,7 +83,7 @@ def _panel(caller: Principal, batch: BatchDetailOut) -> views.BatchPanel:
     return views.BatchPanel(batch=batch, own=views.may_change_batch(caller, batch))
 
 
-async def _rows(request: WebRequest, caller: Principal, uow: UnitOfWork, batch_id: uuid.UUID) -> views.BatchRows:
+async def _rows(request: WebRequest, caller: Principal, uow: ReadUow, batch_id: uuid.UUID) -> views.BatchRows:
     sent = request.query_params.get("show", "")
     shown = Shown(sent) if sent in set(Shown) else Shown.ALL
     wanted = replace(_FILTERS[shown], batch_id=batch_id)
