@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 from granian import Granian
 from granian.constants import Interfaces
+from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from app.cli.ports import check_port
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 # Requests in progress may take this long at a stop. Streams of events, which never end by themselves, are cut off then.
 _KILL_TIMEOUT_S = 5
 _RESPAWN_INTERVAL_S = 1.0
+# Of each request on its way so much is read ahead, several times over; granian's own 400 KB make uploads no faster.
+_BUFFER_BYTES = 128 * 1024
 
 
 def application() -> Litestar:
@@ -44,6 +47,7 @@ def web() -> None:
         port=settings.port,
         workers=settings.web_processes,
         websockets=False,
+        http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=_RESPAWN_INTERVAL_S,

@@ -24,11 +24,12 @@ class Files:
     def __init__(self, store: LocalStore | S3Store) -> None:
         self._store = store
         # Of each file on its way this much is in memory, a few times over.
-        self._part_bytes = CHUNK_BYTES // 2 if isinstance(store, LocalStore) else _PART_BYTES
+        local = isinstance(store, LocalStore)
+        self._part_bytes, self._at_once = (CHUNK_BYTES, 1) if local else (_PART_BYTES, 2)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what ``chunks`` yields. If it raises, nothing becomes visible and its exception comes out."""
-        await obstore.put_async(self._store, key, chunks, chunk_size=self._part_bytes, max_concurrency=2)
+        await obstore.put_async(self._store, key, chunks, chunk_size=self._part_bytes, max_concurrency=self._at_once)
 
     async def put_bytes(self, key: str, content: bytes) -> None:
         await obstore.put_async(self._store, key, content)

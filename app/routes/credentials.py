@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 from urllib.parse import urlsplit
@@ -12,12 +13,13 @@ from litestar.enums import RequestEncodingType, ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
+from app.domain.permissions import Principal
 from app.errors import CsrfFailed, HostRefused
 from app.routes.bearer import Bearers
 from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
 from app.routes.guards import UNASKED
 from app.routes.middleware import QUOTA_HEADERS
-from app.routes.quotas import Quotas
+from app.routes.quotas import Quota, Quotas
 from app.services import accounts
 from app.services.accounts import SignedIn
 
@@ -124,15 +126,30 @@ class Authentication(ASGIMiddleware):
         check_host(request, parts.config)
         authorization = request.headers.get("authorization")
         to_api = request.scope["path"].startswith(API_PREFIX)
+        quota: Quota | None = None
         if to_api and authorization is not None:
-            scope["user"] = await self._bearers.principal_of(parts, authorization)
+            scope["user"], quota = await self._bearer(parts, authorization)
         elif session := await _by_cookie(parts, request):
             scope["user"], scope["auth"] = session.principal, session
             await _check_csrf(request)
-        if to_api and scope["user"] is not None and (quota := await self._quotas.take(parts, scope["user"])):
+            quota = await self._quotas.take(parts, session.principal) if to_api else None
+        if quota is not None:
             scope["state"][QUOTA_HEADERS] = quota.headers()
             quota.check()
         await next_app(scope, receive, send)
+
+    async def _bearer(self, parts: WebParts, authorization: str) -> tuple[Principal, Quota | None]:
+        """Who it is and what they have left. Both are asked at the same time if the token was seen before."""
+        known = self._bearers.guess(authorization)
+        if known is None:
+            principal = await self._bearers.principal_of(parts, authorization)
+            return principal, await self._quotas.take(parts, principal)
+        counting = asyncio.create_task(self._quotas.take(parts, known))
+        try:
+            principal = await self._bearers.principal_of(parts, authorization)
+        finally:
+            quota = await counting
+        return principal, quota
 
 
 async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:
