@@ -23,7 +23,7 @@ MP3 = b"ID3" + bytes(4000)
 # What the programs use of Node's own modules: their complete types would be one more package.
 _NODE_TYPES = """
 declare module "node:fs/promises" { export function readFile(path: string): Promise<Uint8Array<ArrayBuffer>>; }
-declare module "node:process" { export const argv: string[]; export const env: { EARMARK_URL: string; EARMARK_KEY: string }; }
+declare module "node:process" { export const argv: string[]; export const env: { EARMARK_URL: string; EARMARK_API_KEY: string }; }
 """
 
 
