@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _KILL_TIMEOUT_S = 5
 _RESPAWN_INTERVAL_S = 1.0
 # Of each request on its way so much is read ahead, several times over; granian's own 400 KB make uploads no faster.
-_BUFFER_BYTES = 128 * 1024
+_BUFFER_BYTES = 192 * 1024
 
 
 def application() -> Litestar:
