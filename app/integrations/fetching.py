@@ -67,7 +67,7 @@ async def fetching(
 @asynccontextmanager
 async def _opened(client: httpx2.AsyncClient, url: str) -> AsyncIterator[httpx2.Response]:
     """The answer at the end of the redirects. Nothing is sent along but the address: no cookies, no credentials."""
-    target = httpx2.URL(url)
+    target, status = httpx2.URL(url), 0
     for _ in range(MOST_REDIRECTS + 1):
         client.cookies.clear()
         # A compressed answer could unfold to any size; audio gains nothing by it.
@@ -75,5 +75,5 @@ async def _opened(client: httpx2.AsyncClient, url: str) -> AsyncIterator[httpx2.
             if response.status_code not in _REDIRECTS or "location" not in response.headers:
                 yield response
                 return
-            target = target.join(response.headers["location"])
-    raise FetchRefused(response.status_code)
+            target, status = target.join(response.headers["location"]), response.status_code
+    raise FetchRefused(status)
