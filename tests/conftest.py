@@ -22,6 +22,14 @@ for _name in [name for name in os.environ if name.startswith("EARMARK_")]:
     del os.environ[_name]
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a file stay together, on one of the processes, and so do all that need the first run: it takes a minute."""
+    for item in items:
+        needs_first_run = "first_run" in getattr(item, "fixturenames", ())
+        item.add_marker(pytest.mark.xdist_group("first run" if needs_first_run else str(item.path)))
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[PostgresServer]:
     server = PostgresServer()

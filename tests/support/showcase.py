@@ -78,7 +78,8 @@ class Showcase:
     async def done(
         self, job: JobOut, result: GenreResult, *, title: str | None = None, artist: str | None = None
     ) -> None:
-        facts = FileFacts(duration_s=31.0, sample_rate_hz=_RATE_HZ, channels=2, title=title, artist=artist)
+        duration_s = max(31.0, result.windows[-1].end_s)
+        facts = FileFacts(duration_s=duration_s, sample_rate_hz=_RATE_HZ, channels=2, title=title, artist=artist)
         async with self.site.store.writing() as uow:
             claim = await claim_job(uow, job.id, worker_id=self.worker_id, lease_s=600)
             assert claim is not None
@@ -155,11 +156,11 @@ async def fill(show: Showcase) -> dict[str, JobOut]:
 
 
 def _concert() -> GenreResult:
-    """A whole track of a quarter of an hour that changes its genre every few minutes."""
+    """A whole track of a few minutes that changes its genre every half minute."""
     genres = ("chamber", "chamber", "solo", "symphony", "soul_or_rnb", "soft_rock")
     windows = [
         Window(11.4 * number, 11.4 * (number + 1), likelihoods(genre, 0.55 + 0.05 * (number * 7 % 8), "acoustic_pop"))
-        for number, genre in ((number, genres[number // 14]) for number in range(14 * len(genres)))
+        for number, genre in ((number, genres[number // 3]) for number in range(3 * len(genres)))
     ]
     return genre_result(
         windows,
@@ -172,9 +173,10 @@ def _concert() -> GenreResult:
 
 async def fill_batch(show: Showcase, jobs: dict[str, JobOut]) -> dict[str, str]:
     """What people do with several recordings: a batch, a whole track, a comparison, examples; addresses by name."""
-    samples = chords(31, _RATE_HZ)
+    concert = _concert()
+    samples = chords(concert.windows[-1].end_s, _RATE_HZ)
     track = await show.upload("open air 2019, side A.mp3", encode(stereo(samples), _RATE_HZ, "mp3"))
-    await show.done(track, _concert(), title="Open Air, Side A", artist="Norrland Quartet")
+    await show.done(track, concert, title="Open Air, Side A", artist="Norrland Quartet")
     await show.draw(track, samples[: 30 * _RATE_HZ])
     async with show.site.store.writing() as uow:
         batch = await create_batch(uow, show.principal, "Spring archive 2026")
