@@ -95,8 +95,7 @@ async def _look(site: Site, page: Page, path: str) -> set[str]:
 
 
 async def _axe(page: Page, path: str) -> None:
-    for details in await page.locator("details").all():
-        await details.evaluate("(element) => { element.open = true; }")
+    await page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     await page.evaluate(AXE.read_text())
     report = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
     found = [(v["id"], v["nodes"][0]["html"]) for v in report["violations"] if v["impact"] in SERIOUS]
