@@ -8,11 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from app.domain.results import Window
-from app.inference.contracts import WINDOW_S, Analysis, Clip, Heard, Stretch
+from app.inference.contracts import Analysis, Clip, Heard, Stretch
 from app.inference.overview import Overview
 
 # Hours of windows are stored and sent with each result.
 _DECIMALS = 5
+# Less new sound than this is no reason for a window: starts and ends are rounded to the samples of a stretch.
+_NEW_SOUND_S = 0.1
 
 
 def judged(spans_s: Sequence[tuple[float, float]], probabilities: NDArray[np.floating]) -> list[Window]:
@@ -32,17 +34,22 @@ class WholeRecording:
         self._decode_ms = self._features_ms = self._forward_ms = 0.0
 
     def add(self, stretch: Stretch, heard: Heard, decode_ms: float) -> None:
-        """A stretch and what was heard in it. Of windows that overlap those before, only such with mostly new sound count."""
+        """A stretch and what was heard in it."""
         self._clip = stretch.clip
         self._audible = self._audible or stretch.clip.audible
         self._decode_ms += decode_ms
         self._features_ms += heard.features_ms
         self._forward_ms += heard.scores.forward_ms
-        for window in judged(self._placed(stretch, heard), _rounded(heard.scores.probabilities)):
-            if not self._windows or window.end_s - self._windows[-1].end_s >= WINDOW_S / 2:
-                self._windows.append(window)
+        self._append(judged(self._placed(stretch, heard), _rounded(heard.scores.probabilities)))
         until_s = stretch.start_s + heard.windows.analysed_seconds if stretch.last else self._windows[-1].end_s
         self._overview.add(heard.windows.spectrogram_png, stretch.start_s, until_s)
+
+    def _append(self, windows: Sequence[Window]) -> None:
+        """Leaves out what the windows before and after it hear already: the last stretch reaches back over others."""
+        ends_s = [*(window.start_s for window in windows[1:]), windows[-1].end_s]
+        for window, needed_until_s in zip(windows, ends_s, strict=True):
+            if not self._windows or needed_until_s - self._windows[-1].end_s > _NEW_SOUND_S:
+                self._windows.append(window)
 
     def analysis(self) -> Analysis:
         """Everything together; there must have been a stretch."""

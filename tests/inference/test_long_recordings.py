@@ -164,6 +164,16 @@ class Listener:
         self.told.append(progress)
 
 
+@pytest.mark.parametrize("seconds", [31, 65, 76])
+async def test_nothing_stays_unheard_between_the_margins(opened, seconds):
+    async with an_engine() as engine:
+        windows = (await engine.analyse_whole(opened(encode(a_song(seconds), 44_100, "flac")), Listener().tell)).windows
+    hops_s = [other.start_s - one.start_s for one, other in pairwise(windows)]
+    assert 0.1 < min(hops_s)
+    assert max(hops_s) < 11.4, "no window begins after the end of the one before"
+    assert windows[0].start_s == pytest.approx(seconds - windows[-1].end_s, abs=0.05), "both margins are the same"
+
+
 async def test_a_whole_recording_gives_a_timeline_that_begins_as_its_first_30_seconds(opened):
     content = encode(a_song(80), 44_100, "flac")
     listener = Listener()
@@ -171,8 +181,8 @@ async def test_a_whole_recording_gives_a_timeline_that_begins_as_its_first_30_se
         whole = await engine.analyse_whole(opened(content), listener.tell)
         start = await engine.analyse(content)
     spans_s = [(window.start_s, window.end_s) for window in whole.windows]
-    assert len(spans_s) == 6
-    assert all(one[1] == pytest.approx(other[0], abs=0.002) for one, other in pairwise(spans_s))
+    assert len(spans_s) == 7
+    assert all(one[1] == pytest.approx(other[0], abs=0.002) for one, other in pairwise(spans_s[:-1]))
     for window, alone in zip(whole.windows, start.windows, strict=False):
         assert (window.start_s, window.end_s) == pytest.approx((alone.start_s, alone.end_s), abs=0.001)
         np.testing.assert_allclose(window.probabilities, alone.probabilities, atol=1e-5)

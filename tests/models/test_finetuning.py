@@ -84,7 +84,8 @@ class CutOff(Exception):
 
 @pytest.mark.timeout(300)
 def test_a_fit_that_was_cut_off_ends_as_if_it_had_not_been(base, tmp_path):
-    examples, plan = shades(6), Plan(epochs=2, batch_windows=8)
+    # Steps enough that the answers are clear on every processor: their arithmetic differs in the last digits.
+    examples, plan = shades(6), Plan(epochs=2, batch_windows=2)
 
     def cut_off(stage, done, _total):
         if (stage, done) == ("epochs", 1):
