@@ -79,7 +79,7 @@ layers:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/python -m pytest --numprocesses auto --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses auto
 
 format: ## let ruff format and mend what it can
 	$(BIN)/ruff format $(CODE)

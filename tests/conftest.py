@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import uuid
 from collections.abc import AsyncIterator, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from app.db.engine import Database
 from app.db.migrations import upgrade
 from app.db.uow import Store
 from app.integrations.files import Files, local_files
-from tests.support.first_run import FirstRun
+from tests.support.first_run import ROOT, FirstRun
 from tests.support.outside import RecordingOutside
 from tests.support.postgres import PostgresServer
 
@@ -22,12 +25,21 @@ for _name in [name for name in os.environ if name.startswith("EARMARK_")]:
     del os.environ[_name]
 
 
-@pytest.hookimpl(tryfirst=True)  # before xdist looks at the groups
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file stay together, on one of the processes, and so do all that need the first run: it takes a minute."""
-    for item in items:
-        needs_first_run = "first_run" in getattr(item, "fixturenames", ())
-        item.add_marker(pytest.mark.xdist_group("first run" if needs_first_run else str(item.path)))
+class _ByFile(LoadScopeScheduling):
+    """The tests of a file stay together, on one of the processes, and so do all that need the first run: it takes minutes."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        path = nodeid.partition("::")[0]
+        return "first run" if _needs_first_run(path) else path
+
+
+@cache
+def _needs_first_run(path: str) -> bool:
+    return re.search(r"\b(first_run|starter_bundle)\b", (ROOT / path).read_text()) is not None
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
+    return _ByFile(config, log)
 
 
 @pytest.fixture(scope="session")
