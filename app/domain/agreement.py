@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-
-# Of the reliability diagram: ten equal steps from 0 to 1.
-BINS = 10
 
 
 def _kappa(observed: float, by_chance: float) -> float | None:
@@ -45,41 +41,3 @@ def fleiss_kappa(items: Sequence[Sequence[Hashable]]) -> float | None:
 def _agreeing_pairs(item: Sequence[Hashable]) -> float:
     people = len(item)
     return sum(count * (count - 1) for count in Counter(item).values()) / (people * (people - 1))
-
-
-@dataclass(frozen=True, slots=True)
-class ReliabilityBin:
-    """Proposals of about the same probability: how sure the model was of them, and how often people agreed."""
-
-    low: float
-    high: float
-    count: int
-    mean_probability: float
-    agreed_share: float
-
-
-def reliability(proposals: Sequence[tuple[float, bool]]) -> list[ReliabilityBin]:
-    """Probability of each proposal, and whether people agreed; bins without a proposal are left out."""
-    bins: dict[int, list[tuple[float, bool]]] = {}
-    for probability, agreed in proposals:
-        bins.setdefault(min(int(probability * BINS), BINS - 1), []).append((probability, agreed))
-    return [_bin(index, bins[index]) for index in sorted(bins)]
-
-
-def _bin(index: int, proposals: Sequence[tuple[float, bool]]) -> ReliabilityBin:
-    count = len(proposals)
-    return ReliabilityBin(
-        low=index / BINS,
-        high=(index + 1) / BINS,
-        count=count,
-        mean_probability=sum(probability for probability, _ in proposals) / count,
-        agreed_share=sum(agreed for _, agreed in proposals) / count,
-    )
-
-
-def calibration_error(bins: Sequence[ReliabilityBin]) -> float | None:
-    """Expected calibration error: how far probability and agreement are apart, on average over the proposals."""
-    total = sum(each.count for each in bins)
-    if not total:
-        return None
-    return sum(each.count * abs(each.mean_probability - each.agreed_share) for each in bins) / total

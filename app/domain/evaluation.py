@@ -1,8 +1,4 @@
-"""How good a model's answers are, told by recordings whose genre is known.
-
-Calibration after Guo et al., "On calibration of modern neural networks" (2017): of the answers given with a probability of
-0.8, 80 % ought to be right.
-"""
+"""How good a model's answers are, told by recordings whose genre is known."""
 
 from __future__ import annotations
 
@@ -13,9 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from app.domain.genres import GENRE_IDS
-
-BINS = 10
-Share = Annotated[float, Meta(ge=0, le=1)]
+from app.domain.reliability import ReliabilityBin, Share, calibration_error, reliability_bins, share
 
 
 class GenreFigures(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,16 +20,6 @@ class GenreFigures(msgspec.Struct, frozen=True, kw_only=True):
     precision: Share
     recall: Share
     f1: Share
-
-
-class ReliabilityBin(msgspec.Struct, frozen=True, kw_only=True):
-    """Answers whose probability is in [lower, upper); ``probability`` and ``accuracy`` are their means, 0 if there are none."""
-
-    lower: Share
-    upper: Share
-    recordings: int
-    probability: Share
-    accuracy: Share
 
 
 class Evaluation(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,34 +77,7 @@ def _figures(confusion: list[list[int]], genre: int) -> GenreFigures:
     return GenreFigures(
         genre=GENRE_IDS[genre],
         recordings=heard,
-        precision=_share(right, answered),
-        recall=_share(right, heard),
-        f1=_share(2 * right, heard + answered),
+        precision=share(right, answered),
+        recall=share(right, heard),
+        f1=share(2 * right, heard + answered),
     )
-
-
-def _share(part: float, whole: float) -> float:
-    return part / whole if whole else 0.0
-
-
-def reliability_bins(answers: Sequence[tuple[float, bool]]) -> list[ReliabilityBin]:
-    """``answers``: the probability of each, in [0, 1], and whether it was right."""
-    members: list[list[tuple[float, bool]]] = [[] for _ in range(BINS)]
-    for probability, right in answers:
-        members[min(int(probability * BINS), BINS - 1)].append((probability, right))
-    return [
-        ReliabilityBin(
-            lower=number / BINS,
-            upper=(number + 1) / BINS,
-            recordings=len(found),
-            probability=_share(sum(probability for probability, _ in found), len(found)),
-            accuracy=_share(sum(right for _, right in found), len(found)),
-        )
-        for number, found in enumerate(members)
-    ]
-
-
-def calibration_error(bins: Sequence[ReliabilityBin]) -> float:
-    """The expected calibration error, in [0, 1]."""
-    distances = (found.recordings * abs(found.probability - found.accuracy) for found in bins)
-    return _share(sum(distances), sum(found.recordings for found in bins))

@@ -16,9 +16,13 @@ def clip_probabilities(
     logits: NDArray[np.float32], clips: NDArray[np.int64], temperature: float = 1.0
 ) -> NDArray[np.float64]:
     """What Earmark answers for each clip: the mean over its windows. Logits (windows, 16) to (clips, 16), by clip number."""
-    windows = softmax(logits.astype(np.float64) / temperature, axis=1)
+    return clip_means(softmax(logits.astype(np.float64) / temperature, axis=1), clips)
+
+
+def clip_means(windows: NDArray[np.floating], clips: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(windows, 16) to (clips, 16), by clip number."""
     _, numbers, counts = np.unique(clips, return_inverse=True, return_counts=True)
-    sums = np.zeros((len(counts), logits.shape[1]))
+    sums = np.zeros((len(counts), windows.shape[1]))
     np.add.at(sums, numbers, windows)
     return sums / counts[:, None]
 

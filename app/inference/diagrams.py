@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from html import escape
 from pathlib import Path
 
-from app.domain.evaluation import Evaluation, ReliabilityBin
+from app.domain.evaluation import Evaluation
 from app.domain.genres import GENRES
+from app.domain.reliability import ReliabilityBin
 
 _CELL, _LABEL, _MARGIN = 34, 210, 12
 _PLOT = 320

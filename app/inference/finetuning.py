@@ -21,13 +21,12 @@ from torch.nn import functional
 from app.domain.genres import GENRES
 from app.inference.calibration import log_loss
 from app.inference.device import Placement
-from app.inference.fit import Examples, Report, fit_linear_head, head_tensors
+from app.inference.fit import Examples, Report, batches, fit_linear_head, head_tensors
 from app.inference.network import network_with, scaled
 from app.inference.training_state import Progress, TrainingState
 
 _LAST_BLOCK_AFTER_HALVINGS = 4
 _HELD_OUT_SHARE = 0.15
-_FIXED_BATCH_WINDOWS = 16
 _SEED = 16
 
 
@@ -91,14 +90,12 @@ class TrainableNetwork:
 
     def fixed_part(self, pictures: NDArray[np.uint8], report: Report) -> Tensor:
         """Pictures uint8 (windows, 224, 224, 3) to what the trained part sees, float16 (windows, channels, side, side)."""
-        batches = np.array_split(pictures, -(-len(pictures) // _FIXED_BATCH_WINDOWS))
-        found = []
         with torch.inference_mode():
-            for done, batch in enumerate(batches, start=1):
-                values = scaled(torch.from_numpy(batch).to(self._placement.device)).to(self._placement.dtype)
-                found.append(self._fixed(values).half().cpu())
-                report("features", done, len(batches))
-        return torch.cat(found)
+            return torch.cat([self._fixed_of(batch) for batch in batches(pictures, report)])
+
+    def _fixed_of(self, pictures: NDArray[np.uint8]) -> Tensor:
+        values = scaled(torch.from_numpy(pictures).to(self._placement.device)).to(self._placement.dtype)
+        return cast("Tensor", self._fixed(values).half().cpu())
 
     def logits(self, fixed: Tensor, batch_windows: int) -> NDArray[np.float32]:
         """(windows, 16), in evaluation mode."""

@@ -7,7 +7,7 @@ ordinary checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,14 +60,18 @@ def fit_network(examples: Examples, placement: Placement, report: Report) -> tup
     trunk = random_trunk(_TRUNK_SEED, examples.pictures[one_of_each], report)
     headless = {name: torch.zeros(shape) for name, shape in tensor_shapes().items() if name.startswith("classifier.")}
     network = TorchNetwork({**trunk, **headless}, placement)
-    batches = np.array_split(examples.pictures, -(-len(examples.pictures) // _BATCH_WINDOWS))
-    features = []
-    for done, batch in enumerate(batches, start=1):
-        features.append(network.features(batch))
-        report("features", done, len(batches))
-    head = fit_linear_head(np.concatenate(features), examples.labels, examples.clips)
+    features = np.concatenate([network.features(batch) for batch in batches(examples.pictures, report)])
+    head = fit_linear_head(features, examples.labels, examples.clips)
     tensors = {**trunk, **head_tensors(head)}
     return {name: tensors[name].bfloat16() for name in tensor_shapes()}, head
+
+
+def batches(pictures: NDArray[np.uint8], report: Report) -> Iterator[NDArray[np.uint8]]:
+    """Pictures uint8 (windows, 224, 224, 3), a few windows at a time; says after each how far it is."""
+    parts = np.array_split(pictures, -(-len(pictures) // _BATCH_WINDOWS))
+    for done, part in enumerate(parts, start=1):
+        yield part
+        report("features", done, len(parts))
 
 
 def random_trunk(seed: int, pictures: NDArray[np.uint8], report: Report) -> dict[str, Tensor]:

@@ -12,15 +12,10 @@ import msgspec
 
 from app.db.repositories import review_figures as repository
 from app.db.uow import UnitOfWork
-from app.domain.agreement import (
-    ReliabilityBin,
-    calibration_error,
-    cohen_kappa,
-    fleiss_kappa,
-    reliability,
-)
+from app.domain.agreement import cohen_kappa, fleiss_kappa
 from app.domain.genres import GENRE_IDS
 from app.domain.ids import utc_now
+from app.domain.reliability import ReliabilityBin, calibration_error, reliability_bins
 from app.domain.reviews import ReviewState
 
 HOURS = 24
@@ -111,7 +106,7 @@ async def decisions_by_hour(uow: UnitOfWork) -> list[HourCount]:
 
 async def model_figures(uow: UnitOfWork) -> ModelFigures:
     decided = await repository.latest_decided(uow.session, DECIDED_LIMIT)
-    bins = reliability([(probability, genre == label) for genre, probability, label in decided])
+    bins = reliability_bins([(probability, genre == label) for genre, probability, label in decided])
     confusion: dict[str, dict[str | None, int]] = {}
     for (genre, label), count in Counter((genre, label) for genre, _, label in decided).items():
         confusion.setdefault(genre, {})[label] = count
@@ -123,8 +118,8 @@ async def model_figures(uow: UnitOfWork) -> ModelFigures:
             for genre in GENRE_IDS
             if genre in confusion
         ],
-        bins=bins,
-        calibration_error=calibration_error(bins),
+        bins=[found for found in bins if found.recordings],
+        calibration_error=calibration_error(bins) if decided else None,
         confusion=confusion,
     )
 

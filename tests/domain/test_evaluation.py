@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.domain.evaluation import evaluate, reliability_bins
+from app.domain.evaluation import evaluate
 from app.domain.genres import GENRE_IDS
 
 
@@ -33,11 +33,6 @@ def test_genres_that_were_not_heard_do_not_count():
     found = evaluate([row(3, 0.9)], [3])
     assert found.macro_f1 == 1.0
     assert [figures.recordings for figures in found.genres] == [int(genre == GENRE_IDS[3]) for genre in GENRE_IDS]
-
-
-def test_certainty_itself_has_a_bin():
-    bins = reliability_bins([(1.0, True), (0.0, False)])
-    assert (bins[-1].recordings, bins[-1].accuracy, bins[0].recordings) == (1, 1.0, 1)
 
 
 def test_nothing_heard_is_no_evaluation():

@@ -1,10 +1,10 @@
-"""Agreement beyond chance, against published examples, and the reliability of probabilities."""
+"""Agreement beyond chance, against published examples."""
 
 from __future__ import annotations
 
 import pytest
 
-from app.domain.agreement import ReliabilityBin, calibration_error, cohen_kappa, fleiss_kappa, reliability
+from app.domain.agreement import cohen_kappa, fleiss_kappa
 
 # The worked example of Fleiss' kappa: ten subjects, fourteen raters, five categories (counts), kappa 0.210.
 FLEISS_EXAMPLE = [
@@ -57,17 +57,3 @@ def test_where_nothing_can_be_said():
     assert fleiss_kappa([]) is None
     assert cohen_kappa([("a", "a")] * 5) is None
     assert fleiss_kappa([["a", "a"], ["a", "a"]]) is None
-
-
-def test_reliability_by_tenths():
-    bins = reliability([(0.41, True), (0.49, False), (1.0, True), (0.0, False), (0.9, True)])
-    assert [(each.low, each.high, each.count, each.agreed_share) for each in bins] == [
-        (0.0, 0.1, 1, 0.0),
-        (0.4, 0.5, 2, 0.5),
-        (0.9, 1.0, 2, 1.0),
-    ]
-    assert bins[1].mean_probability == pytest.approx(0.45)
-    assert calibration_error(bins) == pytest.approx((0 + 2 * 0.05 + 2 * 0.05) / 5)
-    assert reliability([]) == []
-    assert calibration_error([]) is None
-    assert calibration_error([ReliabilityBin(0.5, 0.6, 3, 0.55, 0.55)]) == 0
