@@ -26,11 +26,12 @@ log = structlog.get_logger(__name__)
 
 
 class BundleLoader:
-    """Implements ``serving.Loader``. All models share the decoder processes."""
+    """Implements ``serving.Loader``. All models share the decoder processes, which are ``starting`` still, or have started."""
 
-    def __init__(self, settings: Settings, decoder: SandboxedDecoder) -> None:
+    def __init__(self, settings: Settings, decoder: SandboxedDecoder, starting: asyncio.Task[None]) -> None:
         self._settings = settings
         self._decoder = decoder
+        self._starting = starting
 
     @asynccontextmanager
     async def load(self, model: ModelOut) -> AsyncIterator[LoadedModel]:
@@ -48,6 +49,7 @@ class BundleLoader:
         from app.inference.long_decoding import SandboxedLongDecoder  # noqa: PLC0415
 
         try:
+            await self._starting
             engine = Engine(
                 self._decoder,
                 featurizer,
@@ -64,14 +66,15 @@ class BundleLoader:
 
 @asynccontextmanager
 async def open_loader(settings: Settings) -> AsyncIterator[BundleLoader]:
-    """What loads models, with its decoder processes started."""
+    """What loads models, with its decoder processes, which start meanwhile."""
     from app.inference.decoding import SandboxedDecoder  # noqa: PLC0415  only a worker with a model needs them
 
     decoder = SandboxedDecoder(processes=settings.decode_processes, timeout_s=settings.decode_timeout_s)
-    await decoder.start()
+    starting = asyncio.create_task(decoder.start(), name="start the decoder processes")
     try:
-        yield BundleLoader(settings, decoder)
+        yield BundleLoader(settings, decoder, starting)
     finally:
+        await asyncio.wait({starting})
         await decoder.close()
 
 
