@@ -1,4 +1,4 @@
-"""Is the port free? Asked before anything is started, so that the answer is one clear line."""
+"""Ports: is the one that was asked for free, and which one is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,15 @@ import socket
 from app.settings import PREFIX, Settings, SettingsError
 
 
+def free_port() -> int:
+    """A port of this machine that nobody listens on; who wants it had better take it soon."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
 def check_port(settings: Settings) -> None:
-    """Bind the address for a moment, as the web process will.
+    """Bind the address for a moment, as the web process will: asked before anything is started, the answer is one clear line.
 
     Raises:
         SettingsError: it can't be bound; names the variable to change.

@@ -10,7 +10,6 @@ import asyncio
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -33,6 +32,7 @@ from app.cli.bench.installation import installation
 from app.cli.bench.material import clips, distinct
 from app.cli.bench.reference import reference_pictures, reference_probabilities, reference_samples
 from app.cli.bench.timing import percentile
+from app.cli.ports import free_port
 from app.domain.genres import GENRE_IDS
 from app.inference.bundle import Bundle, bundle_path, load_weights, verify
 from app.inference.network import network_with
@@ -99,7 +99,7 @@ async def _ask_earmark(client: httpx2.AsyncClient, content: bytes) -> int:
 def _peer(name: str, command: list[str], weights: Path, dtype: str) -> Candidate:
     @contextmanager
     def server() -> Iterator[tuple[str, dict[str, str], list[int]]]:
-        port = _free_port()
+        port = free_port()
         environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith("EARMARK_")},
             "PYTHONPATH": f"{_HERE}:{_ROOT}",
@@ -155,13 +155,6 @@ def _earmark(bundle: Bundle, precision: str) -> Candidate:
             yield found.base_url, {"Authorization": f"Bearer {key}"}, [web.pid, worker.pid]
 
     return Candidate(f"Earmark, {precision}", server, _ask_earmark)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def _tree(pids: list[int]) -> set[int]:

@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +18,7 @@ from pathlib import Path
 import httpx2
 from click import ClickException
 
+from app.cli.ports import free_port
 from app.inference.bundle import Bundle
 from app.integrations.parents import dying_with_parent
 from app.integrations.valkey import EmbeddedValkey
@@ -33,7 +33,7 @@ class Installation:
 
     def __init__(self, data_dir: Path, precision: str) -> None:
         self.data_dir = data_dir
-        self.port = _free_port()
+        self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         own = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
         self._environment = {
@@ -193,10 +193,3 @@ def _answers(client: httpx2.Client, address: str) -> bool:
         return client.get(address).status_code == httpx2.codes.OK
     except httpx2.HTTPError:
         return False
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
