@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 
 from app.domain.failures import FailureCode
-from app.inference.contracts import ANALYSED_SECONDS, SAMPLE_RATE_HZ
+from app.inference.contracts import ANALYSED_SECONDS, SAMPLE_RATE_HZ, Clip, Stretch
 
 SAMPLES_LIMIT = int(ANALYSED_SECONDS * SAMPLE_RATE_HZ)
 SAMPLES_BYTES = 4 * SAMPLES_LIMIT  # float32
@@ -16,7 +16,9 @@ ASK = b"\0"
 
 
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
-    """The process is up, limited and waiting."""
+    """The process is up, limited and waiting. ``missing``: the layers of its isolation that this kernel does not offer."""
+
+    missing: list[str]
 
 
 class Decoded(msgspec.Struct, frozen=True, tag="decoded"):
@@ -55,3 +57,20 @@ class Broke(msgspec.Struct, frozen=True, tag="broke"):
 Message = Ready | Decoded | Continued | Refused | Broke
 encode = msgspec.msgpack.Encoder().encode
 decode = msgspec.msgpack.Decoder(Message).decode
+
+
+def decoded(clip: Clip) -> Decoded:
+    return Decoded(
+        sample_count=len(clip.samples),
+        duration_s=clip.duration_s,
+        sample_rate_hz=clip.sample_rate_hz,
+        channels=clip.channels,
+        title=clip.title,
+        artist=clip.artist,
+        audible=clip.audible,
+    )
+
+
+def continued(stretch: Stretch) -> Continued:
+    facts = msgspec.structs.asdict(decoded(stretch.clip))
+    return Continued(**facts, start_s=stretch.start_s, progress=stretch.progress, last=stretch.last)

@@ -12,11 +12,14 @@ import math
 import mmap
 import os
 
+import structlog
+
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip
 from app.inference.sandbox import ProcessDied, Sandbox, clip_of
 
+_log = structlog.get_logger(__name__)
 _MODULE = "app.inference.decoder_process"
 
 
@@ -41,6 +44,10 @@ class _Process:
     @property
     def pid(self) -> int:
         return self._sandbox.pid
+
+    @property
+    def missing(self) -> list[str]:
+        return self._sandbox.missing
 
     async def wait_ready(self) -> None:
         """Wait until the process can take a file; one that died while nobody looked is replaced first."""
@@ -108,6 +115,8 @@ class SandboxedDecoder:
         except (ProcessDied, TimeoutError) as error:
             await self.close()
             raise RuntimeError("The decoder processes do not start") from error
+        if missing := self._processes[0].missing:
+            _log.warning("decoder processes are less isolated than they could be", missing=missing)
 
     @property
     def at_once(self) -> int:

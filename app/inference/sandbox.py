@@ -61,12 +61,15 @@ def clip_of(reply: messages.Message, samples: mmap.mmap) -> Clip:
 class Sandbox:
     """A running process of one of our modules, and the channel to it. Belongs to one event loop.
 
-    The module gets as arguments: its end of the channel, the ``descriptors`` it shall inherit, the CPU time in seconds that
-    one answer may take, and this process's id. It sends ``Ready`` once it can work.
+    The module calls ``sandboxed.serve``. It gets as arguments: its end of the channel, the ``descriptors`` it shall inherit,
+    the CPU time in seconds that one answer may take, and this process's id. It sends ``Ready`` once it can work.
+
+    ``missing``: the layers of isolation that this kernel does not offer it; known once it is ready.
     """
 
     def __init__(self, module: str, descriptors: Sequence[int], *, cpu_limit_s: int) -> None:
         self._ready = False
+        self.missing: list[str] = []
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._channel.setblocking(False)
         inherited = (theirs.fileno(), *descriptors)
@@ -92,8 +95,9 @@ class Sandbox:
         """Raises ProcessDied or TimeoutError if it does not start."""
         if not self._ready:
             async with asyncio.timeout(_START_TIMEOUT_S):
-                await self._receive()
+                reply = await self._receive()
             self._ready = True
+            self.missing = reply.missing if isinstance(reply, messages.Ready) else []
 
     async def ask(self) -> messages.Message:
         """Have it do its work once more.

@@ -24,11 +24,11 @@ from app.inference.check_clips import WINDOWS_PER_CLIP, calibration_pictures, ju
 from app.inference.choices import Choice, Choices, Measured, Precision
 from app.inference.contracts import Featurizer
 from app.inference.cpu_network import CpuNetwork, with_float_features
-from app.inference.decoder_process import die_with_parent
 from app.inference.device import cpu_computes_bf16
 from app.inference.network import folded_trunk, network_with
 from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan
 from app.inference.picture import FeatureExtractor
+from app.inference.sandboxed import die_with_parent
 
 Answers = NDArray[np.float32]
 
