@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from app.db.engine import Database
 from app.db.uow import Store
+from app.db.vault import Vault
 from app.domain.addresses import IntranetHosts
 from app.integrations.files import Files, local_files, s3_files
 from app.integrations.queue import RedisOutside
@@ -47,7 +48,7 @@ def files_of(settings: Settings) -> Files:
 @asynccontextmanager
 async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     """Open all of them (nothing is connected to before its first use) and close them at the end."""
-    database = Database(settings.database_dsn)
+    database = Database(settings.database_dsn, vault=Vault(settings.signing_key))
     outside = RedisOutside(redis_url_of(settings))
     try:
         store = Store(database, outside)

@@ -95,7 +95,9 @@ class Settings(BaseSettings):
     )
     session_hours: float = Field(12, gt=0, le=24 * 30, description="How long a sign-in lasts.")
     secret_key: SecretStr | None = Field(
-        None, min_length=32, description="Key that signs CSRF tokens. Default: made once and kept in the data folder."
+        None,
+        min_length=32,
+        description="Key that signs CSRF tokens and seals the secrets of webhooks: the same for all processes. Default: made once and kept in the data folder.",
     )
 
     api_keys_per_user: int = Field(10, ge=0, le=1000, description="Valid API keys that one person may have.")

@@ -15,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from app.db.engine import Database
 from app.db.migrations import upgrade
 from app.db.uow import Store
+from app.db.vault import Vault
 from app.integrations.files import Files, local_files
 from tests.support.first_run import ROOT, FirstRun
 from tests.support.outside import RecordingOutside
@@ -23,6 +24,10 @@ from tests.support.postgres import PostgresServer
 # A developer's own settings must not reach the tests.
 for _name in [name for name in os.environ if name.startswith("EARMARK_")]:
     del os.environ[_name]
+
+
+# What seals the secrets in the databases of the tests.
+SECRET_KEY = "k" * 32
 
 
 class _ByFile(LoadScopeScheduling):
@@ -71,7 +76,7 @@ def dsn(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """A migrated database, on each kind of server."""
-    database = Database(dsn)
+    database = Database(dsn, vault=Vault(SECRET_KEY))
     await upgrade(database)
     yield database
     await database.close()
@@ -91,7 +96,7 @@ def store(database: Database, outside: RecordingOutside) -> Store:
 @pytest.fixture
 async def sqlite_store(sqlite_dsn: str, outside: RecordingOutside) -> AsyncIterator[Store]:
     """The same on SQLite alone, where the server makes no difference."""
-    database = Database(sqlite_dsn)
+    database = Database(sqlite_dsn, vault=Vault(SECRET_KEY))
     await upgrade(database)
     yield Store(database, outside)
     await database.close()

@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import json
 import os
+import secrets
 import socket
 import sys
 import tempfile
@@ -31,6 +32,7 @@ from app.db.engine import Database
 from app.db.migrations import upgrade
 from app.db.models import Asset, Event, Job
 from app.db.uow import Store, UnitOfWork, Wakeup
+from app.db.vault import Vault
 from app.domain.genres import GENRES, tier_of
 from app.domain.ids import utc_now
 from app.domain.jobs import EventType, JobKind, JobState
@@ -43,6 +45,7 @@ from app.services.delivery_log import redeliver_since
 from app.services.events import record_event
 from app.services.webhooks import create_endpoint
 
+_SECRET_KEY = secrets.token_hex(32)
 _ROOT = Path(__file__).resolve().parents[1]
 _LIMIT_S = 60.0
 _RECOVERY_LIMIT_S = 600.0
@@ -128,6 +131,7 @@ class Sender:
 
     def __init__(self, data_dir: Path, dsn: str) -> None:
         names = {"DATA_DIR": str(data_dir), "DATABASE_URL": dsn, "INTRANET_HOSTS": "127.0.0.1", "LOG_LEVEL": "error"}
+        names["SECRET_KEY"] = _SECRET_KEY
         self._environment = {f"EARMARK_{name}": value for name, value in names.items()}
         self._stack = contextlib.AsyncExitStack()
 
@@ -204,7 +208,7 @@ def _free_ports(count: int) -> list[int]:
 
 async def bench(data_dir: Path, dsn: str, *, endpoints: int, load: Load) -> Figures:
     """``dsn`` names an empty database."""
-    database = Database(dsn)
+    database = Database(dsn, vault=Vault(_SECRET_KEY))
     await upgrade(database)
     store = Store(database, _Nobody())
     async with store.writing() as uow:

@@ -15,6 +15,7 @@ from app.resources import Resources
 from app.services.accounts import forget_expired
 from app.services.analyses import requeue_lost, ring_again
 from app.services.batches import close_idle
+from app.services.deliveries import seal_readable
 from app.services.delivery_log import forget_old
 from app.services.direct_uploads import forget_expired_uploads
 from app.services.idempotency import forget_old_answers
@@ -65,6 +66,14 @@ async def forget_deliveries(parts: Resources) -> None:
         log.info("deleted old deliveries and events", rows=forgotten)
 
 
+async def seal_secrets(parts: Resources) -> None:
+    """Seal the secrets of webhooks that a version before this one has stored readable."""
+    async with parts.store.writing() as uow:
+        sealed = await seal_readable(uow)
+    if sealed:
+        log.info("sealed secrets of webhooks", secrets=sealed)
+
+
 async def delete_orphans(parts: Resources) -> None:
     """Delete files that no row knows."""
     before = utc_now() - _ORPHAN_AGE
@@ -91,6 +100,7 @@ CHORES = (
     Chore(close_batches, 30),
     Chore(forget, 60),
     Chore(forget_deliveries, 60),
+    Chore(seal_secrets, 600),
     Chore(delete_orphans, 600),
 )
 

@@ -10,15 +10,23 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.db.vault import Vault
+
 _READ_ONLY = "earmark_read_only"
 # How long a writer on SQLite waits for the one before it.
 _BUSY_TIMEOUT_MS = 15_000
 
 
 class Database:
-    """SQLite or PostgreSQL, told by the address. ``writing`` commits at its end, ``reading`` never writes."""
+    """SQLite or PostgreSQL, told by the address. ``writing`` commits at its end, ``reading`` never writes.
 
-    def __init__(self, dsn: str, *, pool_size: int = 10) -> None:
+    ``commits`` counts what was written through this object: while it stays the same, this process has changed nothing.
+    ``vault`` opens the secrets in it; who has none comes to none.
+    """
+
+    def __init__(self, dsn: str, *, pool_size: int = 10, vault: Vault | None = None) -> None:
+        self.vault = vault
+        self.commits = 0
         self.is_sqlite = dsn.startswith("sqlite")
         options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
@@ -30,6 +38,7 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncSession]:
         async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
             yield session
+        self.commits += 1
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:

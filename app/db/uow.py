@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
 from app.db.models import Job
+from app.db.vault import Vault
 from app.domain.jobs import is_bulk
 
 
@@ -38,11 +39,21 @@ class Outside(Protocol):
 
 @dataclass(slots=True)
 class UnitOfWork:
-    """A session and the jobs to ring for after the commit. Services take it; only its context manager commits."""
+    """A session and the jobs to ring for after the commit. Services take it; only its context manager commits.
+
+    ``keys`` is the database's vault; None where no secret is to be read or written.
+    """
 
     session: AsyncSession
+    keys: Vault | None = None
     wakeups: list[Wakeup] = field(default_factory=list)
     changed_jobs: list[uuid.UUID] = field(default_factory=list)
+
+    @property
+    def vault(self) -> Vault:
+        if self.keys is None:
+            raise RuntimeError("the database was opened without the key to its secrets")
+        return self.keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +66,7 @@ class Store:
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[UnitOfWork]:
         async with self.database.writing() as session:
-            uow = UnitOfWork(session)
+            uow = UnitOfWork(session, self.database.vault)
             yield uow
         if uow.wakeups:
             await self.outside.wake(uow.wakeups)
@@ -65,4 +76,4 @@ class Store:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[UnitOfWork]:
         async with self.database.reading() as session:
-            yield UnitOfWork(session)
+            yield UnitOfWork(session, self.database.vault)

@@ -14,7 +14,7 @@ from app.db.uow import UnitOfWork
 from app.domain.api_keys import ApiKeyOut, NewApiKey
 from app.domain.ids import utc_now
 from app.domain.permissions import Permission, Principal, Role, lower_role
-from app.domain.tokens import hash_token, new_api_key, shown_prefix
+from app.domain.tokens import hash_token, new_api_key, new_webhook_secret, shown_prefix
 from app.errors import ApiKeyExpired, ApiKeyLimit, ApiKeyNameTaken, ApiKeyNotFound, Forbidden
 from app.services import audit
 
@@ -60,24 +60,26 @@ def _valid() -> ColumnElement[bool]:
 # --- make and revoke
 
 
-async def _add(uow: UnitOfWork, wanted: NewApiKey, user_id: uuid.UUID | None) -> tuple[ApiKey, str]:
+async def _add(uow: UnitOfWork, wanted: NewApiKey, user_id: uuid.UUID | None) -> tuple[ApiKey, str, str]:
+    """The key's row, the key, and its webhook secret."""
     if wanted.expires_at is not None and wanted.expires_at <= utc_now():
         raise ApiKeyExpired
     if await uow.session.scalar(select(ApiKey.id).where(ApiKey.name == wanted.name)) is not None:
         raise ApiKeyNameTaken(name=wanted.name)
-    secret = new_api_key()
+    secret, webhook_secret = new_api_key(), new_webhook_secret()
     key = ApiKey(
         name=wanted.name,
         prefix=shown_prefix(secret),
         key_hash=hash_token(secret),
         role=wanted.role,
         scopes=sorted(set(wanted.scopes)) if wanted.scopes is not None else None,
+        webhook_secret=uow.vault.seal(webhook_secret),
         user_id=user_id,
         expires_at=wanted.expires_at,
     )
     uow.session.add(key)
     await uow.session.flush()
-    return key, secret
+    return key, secret, webhook_secret
 
 
 def _record(uow: UnitOfWork, actor: Principal, action: str, key: ApiKey) -> None:
@@ -91,10 +93,10 @@ async def create_api_key(uow: UnitOfWork, wanted: NewApiKey) -> MadeApiKey:
     Raises:
         ApiKeyNameTaken, ApiKeyExpired
     """
-    key, secret = await _add(uow, wanted, None)
+    key, secret, webhook_secret = await _add(uow, wanted, None)
     key.user = None
     _record(uow, COMMAND_LINE, "api_key.create", key)
-    return MadeApiKey(_view(key), secret, key.webhook_secret)
+    return MadeApiKey(_view(key), secret, webhook_secret)
 
 
 async def create_own_api_key(uow: UnitOfWork, person: Principal, wanted: NewApiKey, *, most: int) -> MadeApiKey:
@@ -111,10 +113,10 @@ async def create_own_api_key(uow: UnitOfWork, person: Principal, wanted: NewApiK
     own = select(func.count()).select_from(ApiKey).where(ApiKey.user_id == person.user_id, _valid())
     if (await uow.session.scalar(own) or 0) >= most:
         raise ApiKeyLimit(most=most)
-    key, secret = await _add(uow, wanted, person.user_id)
+    key, secret, webhook_secret = await _add(uow, wanted, person.user_id)
     await uow.session.refresh(key, ["user"])
     _record(uow, person, "api_key.create", key)
-    return MadeApiKey(_view(key), secret, key.webhook_secret)
+    return MadeApiKey(_view(key), secret, webhook_secret)
 
 
 async def revoke_api_key(uow: UnitOfWork, name: str) -> None:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import insert
+import structlog
+from sqlalchemy import insert, select, update
 
 from app.db.models import (
+    ApiKey,
     Batch,
     Event,
     WebhookAttempt,
@@ -20,8 +22,10 @@ from app.db.models import (
 )
 from app.db.repositories import webhooks as repository
 from app.db.uow import UnitOfWork
+from app.db.vault import SealBroken, Vault
 from app.domain.ids import utc_now
 from app.domain.permissions import Permission, Principal, Role
+from app.domain.tokens import WEBHOOK_MARK
 from app.domain.webhooks import (
     DISABLE_AFTER,
     JOB_ENDS,
@@ -34,6 +38,8 @@ from app.domain.webhooks import (
 from app.integrations.webhooks import Message, Sent
 from app.services import audit
 from app.services.api_keys import principal_of
+
+log = structlog.stdlib.get_logger(__name__)
 
 # Who takes a delivery up and is not heard of again has it taken away; twice the longest attempt is enough.
 LEASE_S = 2 * SEND_TIMEOUT_S
@@ -117,20 +123,36 @@ async def take_due(uow: UnitOfWork, busy: Mapping[uuid.UUID, int], *, slots: int
     if not due:
         return []
     taken = await repository.take(uow.session, due, now, now + timedelta(seconds=LEASE_S))
-    return [_parcel(delivery, endpoints[delivery.endpoint_id], now) for delivery in taken]
+    secrets = {key: _secrets(uow.vault, endpoints[key], now) for key in {delivery.endpoint_id for delivery in taken}}
+    return [
+        _parcel(delivery, endpoints[delivery.endpoint_id], found)
+        for delivery in taken
+        if (found := secrets[delivery.endpoint_id])
+    ]
 
 
-def _parcel(delivery: WebhookDelivery, endpoint: WebhookEndpoint, now: datetime) -> Parcel:
+def _parcel(delivery: WebhookDelivery, endpoint: WebhookEndpoint, secrets: list[str]) -> Parcel:
     message = Message(
         id=str(delivery.event_id),
         url=delivery.url or endpoint.url,
         body=delivery.event.payload or "",
-        secrets=_secrets(endpoint, now),
+        secrets=secrets,
     )
     return Parcel(delivery_id=delivery.id, endpoint_id=endpoint.id, number=delivery.attempts, message=message)
 
 
-def _secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
+def _secrets(vault: Vault, endpoint: WebhookEndpoint, now: datetime) -> list[str]:
+    """What signs; none if they were sealed with another key: what is due waits until that one is back."""
+    try:
+        return [vault.open(sealed) for sealed in _sealed_secrets(endpoint, now)]
+    except SealBroken:
+        log.warning(
+            "secret of a webhook can't be opened: EARMARK_SECRET_KEY is not what sealed it", webhook=str(endpoint.id)
+        )
+        return []
+
+
+def _sealed_secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     if endpoint.one_off:
         assert endpoint.api_key is not None
         return [endpoint.api_key.webhook_secret]
@@ -138,6 +160,19 @@ def _secrets(endpoint: WebhookEndpoint, now: datetime) -> list[str]:
     until = endpoint.previous_secret_until
     previous = endpoint.previous_secret if until is not None and until > now else None
     return [endpoint.secret, previous] if previous else [endpoint.secret]
+
+
+async def seal_readable(uow: UnitOfWork) -> int:
+    """Seal what an earlier version has stored readable; returns how many. Conditional: a rotation in between wins."""
+    sealed = 0
+    for column in (WebhookEndpoint.secret, WebhookEndpoint.previous_secret, ApiKey.webhook_secret):
+        table = column.class_
+        found = await uow.session.execute(select(table.id, column).where(column.startswith(WEBHOOK_MARK)))
+        for row_id, secret in found.all():
+            statement = update(table).where(table.id == row_id, column == secret)
+            await uow.session.execute(statement.values({column: uow.vault.seal(secret)}))
+            sealed += 1
+    return sealed
 
 
 # --- what became of them

@@ -93,7 +93,7 @@ async def create_endpoint(uow: UnitOfWork, principal: Principal, wanted: NewEndp
         url=wanted.url,
         event_types=_known(wanted.event_types),
         description=wanted.description,
-        secret=secret,
+        secret=uow.vault.seal(secret),
         user_id=principal.user_id,
         api_key_id=principal.api_key_id,
     )
@@ -135,7 +135,8 @@ async def rotate_secret(
     endpoint = await find_endpoint(uow, principal, endpoint_id)
     endpoint.previous_secret = endpoint.secret
     endpoint.previous_secret_until = utc_now() + timedelta(hours=overlap_hours)
-    endpoint.secret = secret = new_webhook_secret()
+    secret = new_webhook_secret()
+    endpoint.secret = uow.vault.seal(secret)
     _record(uow, principal, "webhook.rotate_secret", endpoint, overlap_hours=overlap_hours)
     return EndpointCreated(endpoint=_view(endpoint), secret=secret)
 

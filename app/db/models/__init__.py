@@ -1,7 +1,7 @@
 """The tables. Every change here needs a migration in ``alembic/versions`` (a test compares the two)."""
 
 from app.db.models.accounts import ApiKey, Session, SignInAttempt, SignInLink, User
-from app.db.models.administration import AuditEntry, Preference, SavedView
+from app.db.models.administration import AuditEntry, AuditHorizon, Preference, SavedView
 from app.db.models.base import Base, UtcDateTime
 from app.db.models.batches import Batch
 from app.db.models.events import Event, EventCounter
@@ -17,6 +17,7 @@ __all__ = [
     "ApiKey",
     "Asset",
     "AuditEntry",
+    "AuditHorizon",
     "Base",
     "Batch",
     "DirectUpload",

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from app.db.models.base import Base
 from app.domain.ids import new_id, utc_now
 from app.domain.permissions import Role
-from app.domain.tokens import new_webhook_secret
 
 
 class User(Base):
@@ -77,7 +76,8 @@ class ApiKey(Base):
     """A program's key. Only its hash is kept; the prefix lets people tell keys apart.
 
     ``scopes`` are the only permissions of the role that it has; none listed: all of them. A key of a person can do no more
-    than that person. With ``webhook_secret`` the callbacks of the jobs that it submits are signed, so it is kept readable.
+    than that person. With ``webhook_secret`` the callbacks of the jobs that it submits are signed; it is
+    sealed (``app.db.vault``).
     """
 
     __tablename__ = "api_keys"
@@ -88,7 +88,7 @@ class ApiKey(Base):
     key_hash: Mapped[str] = mapped_column(String(64), unique=True)
     role: Mapped[Role]
     scopes: Mapped[list[str] | None] = mapped_column(JSON(none_as_null=True))
-    webhook_secret: Mapped[str] = mapped_column(String(64), default=new_webhook_secret)
+    webhook_secret: Mapped[str] = mapped_column(String(255))
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
     expires_at: Mapped[datetime | None]

@@ -44,6 +44,18 @@ class AuditEntry(Base):
     created_at: Mapped[datetime] = mapped_column(default=utc_now)
 
 
+class AuditHorizon(Base):
+    """Entries from before this may be deleted, by retention: one row. Triggers refuse every other change of the log.
+
+    They also keep the horizon 29 days behind the present (migration 0010).
+    """
+
+    __tablename__ = "audit_horizons"
+
+    id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    delete_before: Mapped[datetime]
+
+
 class SavedView(Base):
     """A filter of the library under a name; a shared one is there for everybody."""
 

@@ -13,7 +13,7 @@ from app.db.models.base import Base
 from app.db.models.reviews import Review
 from app.domain.genres import Tier
 from app.domain.ids import new_id, utc_now
-from app.domain.jobs import AnalysisScope, JobKind, JobState
+from app.domain.jobs import AnalysisScope, JobKind, JobState, Lane
 from app.domain.media import NAME_LIMIT, Container
 from app.domain.search import SORT_NAME_LENGTH
 
@@ -21,7 +21,8 @@ from app.domain.search import SORT_NAME_LENGTH
 class Asset(Base):
     """An uploaded file. What its header says is known only after a worker has decoded it.
 
-    One that is still to be fetched from its source has no content yet: neither hash nor size nor container.
+    One that is still to be fetched from its source has no content yet: neither hash nor size nor container. One whose
+    time is over has lost its ``storage_key``. ``cooled_at``: since when it lies in the cold storage class.
     """
 
     __tablename__ = "assets"
@@ -33,6 +34,7 @@ class Asset(Base):
     name: Mapped[str] = mapped_column(String(NAME_LIMIT))
     container: Mapped[Container | None]
     storage_key: Mapped[str | None] = mapped_column(String(255))
+    cooled_at: Mapped[datetime | None]
     duration_s: Mapped[float | None]
     sample_rate_hz: Mapped[int | None]
     channels: Mapped[int | None]
@@ -47,6 +49,9 @@ class Job(Base):
 
     ``attributes`` are the submitter's own words about it (the API calls them metadata), ``progress`` goes from 0 to 1 while a
     long recording is analysed, ``label`` is the genre that people have decided on.
+
+    ``lane`` and ``turn`` are its place in the queue (``app.services.fair_share``); without a turn it is not to be analysed yet,
+    or was queued by a version that knew none.
     """
 
     __tablename__ = "jobs"
@@ -64,6 +69,8 @@ class Job(Base):
         Index("ix_jobs_label_tier", "label", "tier", "id"),
         Index("ix_jobs_probability", "probability", "id"),
         Index("ix_jobs_state_finished_at", "state", "finished_at"),
+        Index("ix_jobs_queue", "state", "lane", "turn", "id"),
+        Index("ix_jobs_queue_owner", "state", "lane", "user_id", "api_key_id", "turn"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -72,6 +79,8 @@ class Job(Base):
     kind: Mapped[JobKind]
     scope: Mapped[AnalysisScope] = mapped_column(default=AnalysisScope.START)
     state: Mapped[JobState] = mapped_column(default=JobState.QUEUED)
+    lane: Mapped[Lane | None]
+    turn: Mapped[int | None] = mapped_column(BigInteger)
     attempt: Mapped[int] = mapped_column(default=0)
     losses: Mapped[int] = mapped_column(default=0)
     worker_id: Mapped[uuid.UUID | None]

@@ -19,6 +19,7 @@ class WebhookEndpoint(Base):
     """An address that is told of events, and whose it is.
 
     ``event_types`` lists those it wants; none: all. For an hour or a day after a rotation ``previous_secret`` signs too.
+    Secrets are sealed (``app.db.vault``).
     ``one_off``: stands for all callbacks of one API key's jobs to one host; the key's webhook secret signs.
     """
 
@@ -29,8 +30,8 @@ class WebhookEndpoint(Base):
     description: Mapped[str] = mapped_column(String(200), default="")
     event_types: Mapped[list[str]] = mapped_column(JSON, default=list)
     one_off: Mapped[bool] = mapped_column(default=False)
-    secret: Mapped[str | None] = mapped_column(String(64))
-    previous_secret: Mapped[str | None] = mapped_column(String(64))
+    secret: Mapped[str | None] = mapped_column(String(255))
+    previous_secret: Mapped[str | None] = mapped_column(String(255))
     previous_secret_until: Mapped[datetime | None]
     user_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("users.id", ondelete="CASCADE"), index=True)
     api_key_id: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("api_keys.id", ondelete="CASCADE"), index=True)
