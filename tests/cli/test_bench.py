@@ -8,10 +8,13 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.bench import material, report, stages
+from app.cli.bench import material, report, sandbox, stages
+from app.cli.bench.subject import Bench
 from app.cli.bench.timing import interleaved, percentile
 from app.inference.bundle import Description, write_bundle
+from app.settings import Settings
 from tests.support.bundles import random_state
+from tests.support.sounds import chords, encode
 
 
 @pytest.fixture
@@ -69,3 +72,13 @@ def test_decoding_is_measured_and_printed_as_json_and_as_a_table(earmark, tmp_pa
     table = earmark("bench", "--rounds", "1", "decode").stdout
     assert "MP3: ratio" in table
     assert "Machine" in table
+
+
+def test_the_cost_of_the_sandbox_is_what_both_ends_take_beyond_decoding(tmp_path, monkeypatch):
+    (tmp_path / "a.mp3").write_bytes(encode(chords(5), 44_100, "mp3"))
+    monkeypatch.setattr(material, "clips", lambda folder, count: [tmp_path / "a.mp3"])
+    subject = Bench(Settings(data_dir=tmp_path, models_dir=tmp_path), bundle=None, rounds=1, files=8)  # type: ignore[arg-type]
+    inside, here, cost = sandbox.sandbox(subject).figures
+    assert min(inside.value, here.value) > 0
+    assert cost.value == pytest.approx(inside.value - here.value)
+    assert cost.met is (cost.value <= 5)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from app.cli.bench.report import Section
     from app.cli.bench.subject import Bench
 
-_BENCHES = ("model", "features", "decode", "pipeline", "workers", "start", "memory", "slow-core")
+_BENCHES = ("model", "features", "decode", "sandbox", "pipeline", "workers", "start", "memory", "slow-core")
 _FEWEST_FIDELITY_FILES = 100
 
 
@@ -52,6 +52,7 @@ def _subcommand(name: str, text: str) -> None:
 _subcommand("model", "The network in each precision, against torch in float32.")
 _subcommand("features", "CQT and pictures of 30 s on one core.")
 _subcommand("decode", "Decoding 30 s, against librosa.load.")
+_subcommand("sandbox", "What it costs to decode in a process that may do nothing else.")
 _subcommand("pipeline", "Uploads through the queue, against the stages alone.")
 _subcommand("workers", "Two workers pinned to a core each, against one.")
 _subcommand("start", "From the commands to readiness, with a checkpoint of full size.")
@@ -109,7 +110,7 @@ def _open(settings: Settings, model_name: str, rounds: int, files: int) -> Bench
 
 
 def _call(name: str, found: Bench, folder: Path | None) -> Section:
-    from app.cli.bench import long, material, processes, slow_core, stages  # noqa: PLC0415
+    from app.cli.bench import long, material, processes, sandbox, slow_core, stages  # noqa: PLC0415
     from app.cli.bench.fidelity import fidelity as compare  # noqa: PLC0415
 
     if name == "fidelity":
@@ -121,6 +122,7 @@ def _call(name: str, found: Bench, folder: Path | None) -> Section:
         "model": stages.model,
         "features": stages.features,
         "decode": stages.decode,
+        "sandbox": sandbox.sandbox,
         "pipeline": processes.pipeline,
         "workers": processes.workers,
         "start": processes.start,
