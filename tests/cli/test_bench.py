@@ -76,7 +76,7 @@ def test_decoding_is_measured_and_printed_as_json_and_as_a_table(earmark, tmp_pa
 
 def test_the_cost_of_the_sandbox_is_what_both_ends_take_beyond_decoding(tmp_path, monkeypatch):
     (tmp_path / "a.mp3").write_bytes(encode(chords(5), 44_100, "mp3"))
-    monkeypatch.setattr(material, "clips", lambda folder, count: [tmp_path / "a.mp3"])
+    monkeypatch.setattr(material, "clips", lambda *_: [tmp_path / "a.mp3"])
     subject = Bench(Settings(data_dir=tmp_path, models_dir=tmp_path), bundle=None, rounds=1, files=8)  # type: ignore[arg-type]
     inside, here, cost = sandbox.sandbox(subject).figures
     assert min(inside.value, here.value) > 0
