@@ -97,7 +97,8 @@ class Settings(BaseSettings):
     secret_key: SecretStr | None = Field(
         None,
         min_length=32,
-        description="Key that signs CSRF tokens and seals the secrets of webhooks: the same for all processes. Default: made once and kept in the data folder.",
+        description="Key that signs CSRF tokens and seals the secrets of webhooks: the same for all processes. "
+        "Default: made once and kept in the data folder.",
     )
 
     api_keys_per_user: int = Field(10, ge=0, le=1000, description="Valid API keys that one person may have.")
@@ -105,6 +106,16 @@ class Settings(BaseSettings):
         default_factory=lambda: {Role.VIEWER: 3000, Role.UPLOADER: 6000, Role.REVIEWER: 6000, Role.ADMIN: 6000},
         description="API requests a minute that one caller of each role may send, as JSON; 0 or none named: no limit. "
         'Default: {"viewer": 3000, "uploader": 6000, "reviewer": 6000, "admin": 6000}.',
+    )
+
+    queue_limit: int = Field(
+        50_000,
+        ge=1,
+        description="Jobs that may wait: single uploads so many, batches and whole recordings as many. "
+        "Beyond it uploads are refused for a while.",
+    )
+    queue_limit_per_owner: int = Field(
+        20_000, ge=1, description="Jobs of one person or API key that may wait, counted in the same way."
     )
 
     upload_limit_bytes: int = Field(
