@@ -175,6 +175,8 @@ def _audio_stream(file: av.container.InputContainer) -> av.AudioStream:
     if not file.streams.audio:
         raise AnalysisFailed(FailureCode.AUDIO_EMPTY)
     stream = file.streams.audio[0]
+    if stream.codec_context is None:  # a codec that nobody knows, whatever the types of PyAV promise
+        raise AnalysisFailed(FailureCode.AUDIO_CORRUPT)
     stream.codec_context.thread_count = 1
     return stream
 
