@@ -22,7 +22,7 @@ from app.integrations.outage import Outage
 from app.services.analyses import (
     Claim,
     Summons,
-    claim_job,
+    answer_ring,
     give_back,
     look_at,
     record_failure,
@@ -88,6 +88,7 @@ class Analyst:
         self._gate = Gate()
         self._whole_recordings = asyncio.Semaphore(_WHOLE_RECORDINGS_AT_ONCE)
         self._work: dict[uuid.UUID, asyncio.Task[Finding | Failure]] = {}
+        self._answers: dict[uuid.UUID, uuid.UUID] = {}  # which job is worked on for which ring
         self._closed = False
         self._database = Outage("database")
 
@@ -105,26 +106,38 @@ class Analyst:
         """Take no more jobs."""
         self._closed = True
 
-    def release(self, job_ids: Iterable[str]) -> None:
-        """Give back those of the jobs that are not finished, and take no more."""
+    def release(self, rings: Iterable[str]) -> None:
+        """Give back the jobs that are not finished and were taken for these rings, and take no more."""
         self.close()
-        for job_id in job_ids:
-            self.drop(uuid.UUID(job_id))
+        for ring in rings:
+            if job_id := self._answers.get(uuid.UUID(ring)):
+                self.drop(job_id)
 
-    async def handle(self, job_id: uuid.UUID) -> None:
-        """Do the job if it is still waiting. Whatever goes wrong is settled here: the queue has nothing to repeat."""
-        with structlog.contextvars.bound_contextvars(job_id=str(job_id)):
-            try:
-                with reaching(self._database):
-                    async with self._store.reading() as uow:
-                        summons = await look_at(uow, job_id)
-                if summons is not None:
-                    async with self._admitted(summons):
-                        claim = await self._claim(job_id)
-                        if claim is not None:
-                            await self._work_on(claim)
-            except Unreachable:
-                return  # the sweep rings again, or takes the lease away
+    async def handle(self, ring: uuid.UUID) -> None:
+        """Do the job that was rung for, or another one of its lane whose turn it is, if there is any.
+
+        Whatever goes wrong is settled here: the queue has nothing to repeat.
+        """
+        try:
+            with reaching(self._database):
+                async with self._store.reading() as uow:
+                    summons = await look_at(uow, ring)
+            if summons is not None:
+                async with self._admitted(summons):
+                    await self._answer(summons)
+        except Unreachable:
+            return  # the sweep rings again, or takes the lease away
+
+    async def _answer(self, summons: Summons) -> None:
+        claim = await self._claim(summons)
+        if claim is None:
+            return
+        self._answers[summons.job_id] = claim.job_id
+        try:
+            with structlog.contextvars.bound_contextvars(job_id=str(claim.job_id)):
+                await self._work_on(claim)
+        finally:
+            self._answers.pop(summons.job_id, None)
 
     @asynccontextmanager
     async def _admitted(self, summons: Summons) -> AsyncIterator[None]:
@@ -136,12 +149,12 @@ class Analyst:
             async with self._gate.alone() if summons.lost else self._gate.together():
                 yield
 
-    async def _claim(self, job_id: uuid.UUID) -> Claim | None:
+    async def _claim(self, summons: Summons) -> Claim | None:
         if self._closed:
             return None
         with reaching(self._database):
             async with self._store.writing() as uow:
-                return await claim_job(uow, job_id, worker_id=self.worker_id, lease_s=self.lease_s)
+                return await answer_ring(uow, summons, worker_id=self.worker_id, lease_s=self.lease_s)
 
     async def _work_on(self, claim: Claim) -> None:
         task = asyncio.create_task(self._examine(claim), name=f"job {claim.job_id}")

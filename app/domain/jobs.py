@@ -24,6 +24,23 @@ def is_bulk(scope: AnalysisScope, batch_id: uuid.UUID | None) -> bool:
     return scope is AnalysisScope.FULL or batch_id is not None
 
 
+class Lane(enum.StrEnum):
+    """Which queue a job waits in: what a person waits for, batches, whole recordings. The last two are bulk."""
+
+    URGENT = "urgent"
+    BATCH = "batch"
+    WHOLE = "whole"
+
+    @classmethod
+    def of(cls, scope: AnalysisScope, batch_id: uuid.UUID | None) -> Lane:
+        if scope is AnalysisScope.FULL:
+            return cls.WHOLE
+        return cls.URGENT if batch_id is None else cls.BATCH
+
+
+BULK_LANES = (Lane.BATCH, Lane.WHOLE)
+
+
 class JobState(enum.StrEnum):
     """queued, running, then done, failed or cancelled."""
 

@@ -15,10 +15,11 @@ from sqlalchemy import ColumnElement, select
 
 from app.db.models import Job, Model
 from app.db.repositories import jobs as repository
+from app.db.repositories import queue
 from app.db.uow import UnitOfWork, Wakeup
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import utc_now
-from app.domain.jobs import MAX_LOSSES, AnalysisScope, EventType, JobKind, JobState, is_bulk
+from app.domain.jobs import MAX_LOSSES, AnalysisScope, EventType, JobKind, JobState, Lane, is_bulk
 from app.domain.preferences import Preferences
 from app.domain.results import GenreResult
 from app.services import batches, preferences, reviews
@@ -84,16 +85,31 @@ async def claim_job(uow: UnitOfWork, job_id: uuid.UUID, *, worker_id: uuid.UUID,
 
 @dataclass(frozen=True, slots=True)
 class Summons:
-    """What a worker should know before it claims a job. ``lost``: a worker has fallen silent over it before."""
+    """What a worker should know before it claims a job.
 
+    A ring says that one more job waits in that ``lane``: whose turn it is, is decided when a worker is free. Only a job over
+    which a worker has fallen silent (``lost``), or one without a lane, is meant by its name.
+    """
+
+    job_id: uuid.UUID
     scope: AnalysisScope
+    lane: Lane | None
     lost: bool
 
 
 async def look_at(uow: UnitOfWork, job_id: uuid.UUID) -> Summons | None:
     """None if there is no such job any more."""
-    row = (await uow.session.execute(select(Job.scope, Job.losses).where(Job.id == job_id))).one_or_none()
-    return Summons(row.scope, lost=row.losses > 0) if row else None
+    query = select(Job.scope, Job.lane, Job.losses).where(Job.id == job_id)
+    row = (await uow.session.execute(query)).one_or_none()
+    return Summons(job_id, row.scope, row.lane, lost=row.losses > 0) if row else None
+
+
+async def answer_ring(uow: UnitOfWork, summons: Summons, *, worker_id: uuid.UUID, lease_s: float) -> Claim | None:
+    """Take the job that a ring is for; None if there is none any more."""
+    if summons.lost or summons.lane is None:
+        return await claim_job(uow, summons.job_id, worker_id=worker_id, lease_s=lease_s)
+    job_id = await queue.next_in_line(uow.session, summons.lane)
+    return None if job_id is None else await claim_job(uow, job_id, worker_id=worker_id, lease_s=lease_s)
 
 
 async def renew_leases(

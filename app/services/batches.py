@@ -30,7 +30,7 @@ from app.domain.ids import utc_now
 from app.domain.jobs import EventType, JobState
 from app.domain.permissions import Permission, Principal
 from app.errors import BatchNotFound, Forbidden
-from app.services import audit
+from app.services import audit, fair_share
 from app.services.events import record_event, record_job_events
 
 PAGE_LIMIT = 100
@@ -130,6 +130,7 @@ async def create_batch(uow: UnitOfWork, principal: Principal, name: str, *, priv
     batch = Batch(name=name, private=private, user_id=principal.user_id, api_key_id=principal.api_key_id)
     uow.session.add(batch)
     await uow.session.flush()
+    audit.record(uow, principal, "batch.create", target_type="batch", target_id=batch.id, details={"name": name})
     return await _detail(uow, batch)
 
 
@@ -190,6 +191,7 @@ async def close_batch(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID
     batch = await check_own(uow, principal, batch_id)
     if batch.closed_at is None:
         await _close(uow, batch_id)
+        audit.record(uow, principal, "batch.close", target_type="batch", target_id=batch_id)
     return await get_batch(uow, principal, batch_id)
 
 
@@ -261,7 +263,8 @@ async def retry_failed(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUI
         await reopen(uow, batch_id)
         details = {"jobs": len(requeued)}
         audit.record(uow, principal, "batch.retry", target_type="batch", target_id=batch_id, details=details)
-    ready = [(job_id, attempt) for job_id, attempt in requeued if job_id not in to_be_fetched]
-    uow.wakeups.extend(Wakeup(job_id, attempt, bulk=True) for job_id, attempt in ready)
-    uow.changed_jobs.extend(job_id for job_id, _ in requeued)
+    ready = [job for job in requeued if job.id not in to_be_fetched]
+    await fair_share.line_up_again(uow, ready)
+    uow.wakeups.extend(Wakeup(job.id, job.attempt, bulk=True) for job in ready)
+    uow.changed_jobs.extend(job.id for job in requeued)
     return await get_batch(uow, principal, batch_id)

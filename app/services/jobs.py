@@ -25,7 +25,7 @@ from app.domain.permissions import Permission, Principal
 from app.domain.submissions import JobOptions
 from app.domain.views import JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
-from app.services import batches, sources, submissions
+from app.services import audit, batches, fair_share, sources, submissions
 from app.services.events import record_event
 from app.services.job_views import views
 from app.services.uploads import StoredUpload
@@ -111,6 +111,7 @@ async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
     if not await repository.change_state(uow.session, job_id, allowed, **values):
         raise _refuse_state(job, allowed)
     await record_event(uow, EventType.JOB_CANCELLED, job_id=job_id)
+    audit.record(uow, principal, "job.cancel", target_type="job", target_id=job_id)
     uow.changed_jobs.append(job_id)
     await batches.settle(uow, job.batch_id)
     return await get_job(uow, principal, job_id)
@@ -118,12 +119,16 @@ async def cancel_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
 
 async def retry_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     """Queue a failed or cancelled job again."""
-    return await _queue_again(uow, principal, job_id, sorted(RETRYABLE_STATES))
+    job = await _queue_again(uow, principal, job_id, sorted(RETRYABLE_STATES))
+    audit.record(uow, principal, "job.retry", target_type="job", target_id=job_id)
+    return job
 
 
 async def reanalyse_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
     """Queue a finished job again: the model may be another one by now. What people have decided stays."""
-    return await _queue_again(uow, principal, job_id, sorted(FINAL_STATES))
+    job = await _queue_again(uow, principal, job_id, sorted(FINAL_STATES))
+    audit.record(uow, principal, "job.reanalyse", target_type="job", target_id=job_id)
+    return job
 
 
 async def _queue_again(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID, allowed: Sequence[JobState]) -> JobOut:
@@ -136,7 +141,7 @@ async def _queue_again(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID,
         "state": JobState.QUEUED,
         "finished_at": None,
         "started_at": None,
-        **dict.fromkeys(("error", "progress", "result", "genre", "probability", "tier")),
+        **dict.fromkeys(("error", "progress", "result", "genre", "probability", "tier", "turn")),
         "deduplicated": False,
         "losses": 0,
         "rung_at": utc_now(),
@@ -146,7 +151,9 @@ async def _queue_again(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID,
     await batches.reopen(uow, job.batch_id)
     uow.changed_jobs.append(job_id)
     if not to_be_fetched:
-        uow.wakeups.append(Wakeup.of(await _find(uow, principal, job_id)))
+        job = await _find(uow, principal, job_id)
+        await fair_share.line_up(uow, job)
+        uow.wakeups.append(Wakeup.of(job))
     return await get_job(uow, principal, job_id)
 
 
@@ -155,6 +162,8 @@ async def delete_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
     job = await _find(uow, principal, job_id)
     _check_owner(principal, job)
     await repository.remove(uow.session, job)
+    details = {"name": job.asset.name, "created_at": job.created_at.isoformat(timespec="seconds")}
+    audit.record(uow, principal, "job.delete", target_type="job", target_id=job_id, details=details)
     await batches.settle(uow, job.batch_id)
     uow.changed_jobs.append(job_id)
     keys = [spectrogram_key(job.id)]
@@ -163,12 +172,13 @@ async def delete_job(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of a job that a caller may read."""
+    """A file that a caller may read. ``job_id``: whose audio it is, if it is a recording's."""
 
     key: str
     media_type: str
     name: str
     etag: str
+    job_id: uuid.UUID | None = None
 
 
 async def audio_file(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> StoredFile:
@@ -176,7 +186,7 @@ async def audio_file(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -
     asset = job.asset
     if asset.storage_key is None or asset.container is None:
         raise AudioGone
-    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.id.hex}"')
+    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.id.hex}"', job_id)
 
 
 async def spectrogram_file(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> StoredFile:

@@ -15,7 +15,7 @@ from app.db.models import Asset, DirectUpload, Job, Model, Review, Source
 from app.db.repositories.jobs import visible_to
 from app.db.uow import Store, UnitOfWork, Wakeup
 from app.domain.ids import new_id, utc_now
-from app.domain.jobs import EventType, JobState
+from app.domain.jobs import EventType, JobState, Lane
 from app.domain.keys import audio_key, spectrogram_key
 from app.domain.media import clean_name
 from app.domain.permissions import Principal, Role
@@ -23,7 +23,7 @@ from app.domain.submissions import JobOptions
 from app.domain.views import JobOut
 from app.errors import UploadIncomplete, UploadNotFound
 from app.integrations.files import FileGone, Files
-from app.services import batches
+from app.services import batches, fair_share
 from app.services.callbacks import add_callback
 from app.services.events import record_event
 from app.services.job_views import views
@@ -101,6 +101,7 @@ async def _add(uow: UnitOfWork, principal: Principal, asset: Asset, options: Job
         asset=asset,
         kind=options.kind,
         scope=options.scope,
+        lane=Lane.of(options.scope, options.batch_id),
         review=None,
         batch_id=options.batch_id,
         attributes=options.attributes,
@@ -120,6 +121,7 @@ async def _begin(uow: UnitOfWork, principal: Principal, job: Job, *, force: bool
     uow.changed_jobs.append(job.id)
     earlier = None if force else await _earlier(uow, principal, job)
     if earlier is None:
+        await fair_share.line_up(uow, job)
         uow.wakeups.append(Wakeup.of(job))
     else:
         await _take_over(uow, job, earlier)

@@ -243,7 +243,7 @@ async def test_the_shadow_scores_what_was_answered_and_changes_nothing(house):
 async def test_the_shadow_waits_until_nothing_else_is_to_be_done(house, tmp_path):
     await house.shadow_with("two")
     go = tmp_path / "go"
-    answered, running = [await house.submit(content) for content in (order("done"), order("wait", go))]
+    running, answered = [await house.submit(content) for content in (order("wait", go), order("done"))]
     work = asyncio.create_task(house.analyst.handle(running))
     await house.wait_for(running, JobState.RUNNING)
     async with at_work(house.shadow):

@@ -10,7 +10,7 @@ from sqlalchemy import JSON, DateTime, Dialect, Enum, MetaData, TypeDecorator, U
 from sqlalchemy.orm import DeclarativeBase
 
 from app.domain.genres import Tier
-from app.domain.jobs import AnalysisScope, EventType, JobKind, JobState, ReviewReason
+from app.domain.jobs import AnalysisScope, EventType, JobKind, JobState, Lane, ReviewReason
 from app.domain.media import Container
 from app.domain.permissions import Role
 from app.domain.reviews import ReviewState
@@ -64,6 +64,7 @@ class Base(DeclarativeBase):
         AnalysisScope: _enum(AnalysisScope),
         JobState: _enum(JobState),
         JobKind: _enum(JobKind),
+        Lane: _enum(Lane),
         Tier: _enum(Tier),
         ReviewReason: _enum(ReviewReason),
         ReviewState: _enum(ReviewState),

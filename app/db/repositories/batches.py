@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.db.models import Asset, Batch, Job, Review, Source
 from app.db.repositories.jobs import owned_by
 from app.domain.genres import Tier
-from app.domain.jobs import CANCELLABLE_STATES, JobState
+from app.domain.jobs import CANCELLABLE_STATES, AnalysisScope, JobState
 from app.domain.permissions import Permission, Principal
 from app.domain.reviews import WAITING_STATES
 
@@ -105,20 +105,31 @@ async def cancel_jobs(session: AsyncSession, batch_id: uuid.UUID, now: datetime,
     return (await session.scalars(statement, execution_options=_UNSYNCHRONISED)).all()
 
 
-async def requeue_failed(session: AsyncSession, batch_id: uuid.UUID, now: datetime) -> Sequence[tuple[uuid.UUID, int]]:
-    """Queue again the failed jobs whose audio is kept or can still be fetched; returns their ids and attempts."""
+@dataclass(frozen=True, slots=True)
+class Requeued:
+    """What the queue has to know of a job."""
+
+    id: uuid.UUID
+    attempt: int
+    scope: AnalysisScope
+    batch_id: uuid.UUID
+    user_id: uuid.UUID | None
+    api_key_id: uuid.UUID | None
+
+
+async def requeue_failed(session: AsyncSession, batch_id: uuid.UUID, now: datetime) -> list[Requeued]:
+    """Queue again the failed jobs whose audio is kept or can still be fetched; they have no turn yet."""
     kept = exists().where(Asset.id == Job.asset_id, Asset.storage_key.is_not(None))
     to_be_fetched = exists().where(Source.job_id == Job.id)
     statement = (
         update(Job)
         .where(Job.batch_id == batch_id, Job.state == JobState.FAILED, or_(kept, to_be_fetched))
-        .values(
-            state=JobState.QUEUED, finished_at=None, started_at=None, error=None, progress=None, losses=0, rung_at=now
-        )
-        .returning(Job.id, Job.attempt)
+        .values(state=JobState.QUEUED, losses=0, rung_at=now)
+        .values(dict.fromkeys(("turn", "finished_at", "started_at", "error", "progress")))
+        .returning(Job.id, Job.attempt, Job.scope, Job.batch_id, Job.user_id, Job.api_key_id)
     )
     rows = await session.execute(statement, execution_options=_UNSYNCHRONISED)
-    return [(row.id, row.attempt) for row in rows]
+    return sorted((Requeued(*row) for row in rows), key=lambda job: job.id)
 
 
 async def fetch_again(session: AsyncSession, batch_id: uuid.UUID, now: datetime) -> set[uuid.UUID]:
