@@ -33,6 +33,7 @@ from app.routes.portal.templating import template_config
 from app.routes.problems import exception_handlers
 from app.routes.statics import static_router, version_of
 from app.routes.template_globals import install_template_globals
+from app.services.backpressure import QueueBound, QueueLimits
 from app.services.preferences import LivePreferences
 from app.settings import Settings, load_settings
 
@@ -90,6 +91,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 preferences=LivePreferences(settings.preferences),
                 provider=identity_provider(settings),
                 rate_limits=rate_limits,
+                queue_bound=QueueBound(QueueLimits(settings.queue_limit, settings.queue_limit_per_owner)),
                 check_redis=resources.outside.check,
             )
             await progress.start()

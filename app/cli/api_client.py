@@ -102,7 +102,7 @@ class ApiClient:
         while True:
             try:
                 answer = await send()
-                if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+                if answer.status_code == HTTPStatus.TOO_MANY_REQUESTS or _is_queue_full(answer):
                     await asyncio.sleep(_asked_pause_s(answer))
                     continue
                 _raise_for(answer)
@@ -123,6 +123,10 @@ def _pause_s(failures: int) -> float:
     """Doubles with each failure; shaken, so that many clients don't come back at the same moment."""
     longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** (failures - 1))
     return longest * random.uniform(0.5, 1)  # noqa: S311  no secret
+
+
+def _is_queue_full(answer: httpx2.Response) -> bool:
+    return answer.status_code == HTTPStatus.SERVICE_UNAVAILABLE and _problem(answer)[0] == "queue_full"
 
 
 def _asked_pause_s(answer: httpx2.Response) -> float:

@@ -26,6 +26,8 @@ from app.integrations.files import Files
 from app.integrations.oidc import Provider
 from app.integrations.rate_limits import RateLimits
 from app.services.accounts import SignedIn
+from app.services.audit_access import AccessLog
+from app.services.backpressure import QueueBound
 from app.services.coalescing import Coalesced
 from app.services.preferences import LivePreferences
 
@@ -86,6 +88,8 @@ class WebParts:
     provider: Provider | None
     rate_limits: RateLimits
     job_reads: Coalesced[tuple[Principal, uuid.UUID], JobOut] = field(default_factory=Coalesced)
+    queue_bound: QueueBound
+    accesses: AccessLog = field(default_factory=AccessLog)
     check_redis: Callable[[], Awaitable[None]]
 
 

@@ -208,7 +208,7 @@ def _headers_for(request: WebRequest, error: EarmarkError, raised: Exception) ->
     if request.scope["path"].startswith("/api/") and (challenge := _challenge(error)):
         headers["WWW-Authenticate"] = challenge
     if isinstance(error, Unavailable):
-        headers["Retry-After"] = "5"
+        headers["Retry-After"] = str(error.params.get("retry_after_s", 5))
     if isinstance(error, TooMany):
         headers["Retry-After"] = str(error.params["retry_after_s"])
     return headers
@@ -245,7 +245,9 @@ def _answer(request: WebRequest, error: EarmarkError, raised: Exception, page: E
         if isinstance(error, Unauthenticated):
             return _send_to_sign_in(request)
         error_id = cast("str | None", error.params.get("error_id"))
-        return page(request, status, error.title, error.detail, error_id=error_id, params=error.params)
+        answer = page(request, status, error.title, error.detail, error_id=error_id, params=error.params)
+        answer.headers.update(_headers_for(request, error, raised))
+        return answer
     errors = _field_errors(request, raised) if isinstance(raised, ValidationException) else _line_errors(raised)
     problem = problem_of(error, status=status, instance=request.scope["path"], errors=errors)
     return Response(

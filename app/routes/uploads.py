@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from multipart import MultipartError, MultipartSegment, PushMultipartParser
 
+from app.domain.jobs import is_bulk
 from app.domain.keys import audio_key
 from app.domain.permissions import Principal
 from app.domain.views import JobOut
@@ -201,8 +202,10 @@ async def accept_upload(request: WebRequest, parts: WebParts, caller: Principal)
     No transaction is open while the body comes in, however long that takes; a refused request leaves nothing behind.
 
     Raises:
-        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed, KindUnknown, BatchNotFound, Forbidden
+        QueueFull, FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed, KindUnknown, BatchNotFound, Forbidden
     """
+    said = fields_of_texts(request.query_params)
+    await parts.queue_bound.check(parts.store, caller, bulk=is_bulk(said.analyse, said.batch_id))
     received = await receive_form(request, parts)
     try:
         fields = fields_of_texts({**received.fields, **request.query_params})

@@ -6,6 +6,7 @@ const AT_A_TIME = 3;
 const COMPARED_AT_ONCE = 25;
 const TRIES = 4;
 const PAUSE_MS = 1000;
+const FULL = 503;
 const PASSING = new Set([0, 429, 502, 503, 504]);
 // What is wrong with the file stays wrong; anything else may pass.
 const LASTING = new Set([400, 413, 415]);
@@ -22,6 +23,7 @@ export class UploadQueue {
     this.busy = 0; // comparisons and retries under way
     this.paused = false;
     this.halted = false;
+    this.held = false;
     this.engaged = false;
   }
 
@@ -72,7 +74,7 @@ export class UploadQueue {
   }
 
   next() {
-    if (this.paused || this.halted) {
+    if (this.paused || this.halted || this.held) {
       return;
     }
     while (this.running < AT_A_TIME && this.ready.length > 0) {
@@ -158,12 +160,28 @@ export class UploadQueue {
     } else if (status === 403 && item.tries === 1 && (await renewToken().catch(() => false))) {
       this.ready.unshift(item);
       this.set(item, "waiting");
+    } else if (status === FULL && retryAfterS > 0) {
+      this.hold(item, wordsOf(text), retryAfterS);
     } else if (PASSING.has(status) && item.tries < TRIES) {
       this.later(item, retryAfterS * 1000 || PAUSE_MS * 4 ** (item.tries - 1));
     } else if (status >= 200 && status < 300) {
       this.set(item, "done", { share: 1, text });
     } else {
       this.set(item, "failed", { words: wordsOf(text) ?? this.texts.textOffline, lasting: LASTING.has(status) });
+    }
+  }
+
+  // The server has no room for more, or is not well, and says when to come back: everything waits, however often it says so.
+  hold(item, words, pauseS) {
+    item.tries = 0;
+    this.ready.unshift(item);
+    this.set(item, "waiting", { words: words ?? this.texts.textSoon });
+    if (!this.held) {
+      this.held = true;
+      setTimeout(() => {
+        this.held = false;
+        this.next();
+      }, pauseS * 1000);
     }
   }
 

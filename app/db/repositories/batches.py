@@ -112,7 +112,7 @@ class Requeued:
     id: uuid.UUID
     attempt: int
     scope: AnalysisScope
-    batch_id: uuid.UUID
+    batch_id: uuid.UUID | None
     user_id: uuid.UUID | None
     api_key_id: uuid.UUID | None
 

@@ -188,6 +188,7 @@ async def add_manifest(
     if read is None:
         raise MediaTypeUnsupported
     manifest = await read_manifest(await request.body(), read, parts.config.intranet)
+    await parts.queue_bound.check(parts.store, caller, bulk=True, jobs=len(manifest.lines))
     await add_by_manifest(Place(parts.store, parts.files), caller, batch_id, manifest, key=once.key)
     async with parts.store.reading() as uow:
         return await batches.get_batch(uow, caller, batch_id)

@@ -12,7 +12,7 @@ from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency, Provide
 from litestar.params import QueryParameter
 
-from app.domain.jobs import AnalysisScope, JobKind
+from app.domain.jobs import AnalysisScope, JobKind, is_bulk
 from app.domain.media import NAME_LIMIT
 from app.domain.permissions import Permission, Principal
 from app.domain.submissions import ATTRIBUTES_LIMIT_BYTES, URL_LIMIT, JobOptions
@@ -22,7 +22,7 @@ from app.routes.api.examples import SUBMITTED_ANSWERS
 from app.routes.deps import Caller, Parts, WebParts
 from app.routes.guards import needs
 from app.routes.idempotency import Created, Idempotency, Once
-from app.routes.job_options import fields_of_texts, options_of, reference_of_json
+from app.routes.job_options import JobFields, fields_of_texts, options_of, reference_of_json
 from app.routes.openapi import problems
 from app.routes.submit_operation import SubmitOperation
 from app.routes.uploads import give_up, receive_body, receive_form, small_body
@@ -76,6 +76,7 @@ def _content(upload: StoredUpload, options: JobOptions) -> bytes:
 async def _submit_reference(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
     content = await small_body(once.request, _JSON_LIMIT_BYTES)
     reference = reference_of_json(content, said)
+    await _check_room(parts, once.caller, reference)
     options = options_of(reference, parts.config)
     if reference.source_url is not None:
         check_source(reference.source_url, parts.config.intranet)
@@ -95,6 +96,7 @@ async def _submit_reference(parts: WebParts, once: Once, said: dict[str, str]) -
 async def _submit_body(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
     fields = fields_of_texts(said)
     options = options_of(fields, parts.config)
+    await _check_room(parts, once.caller, fields)
     return await _submit_file(parts, once, await receive_body(once.request, parts, fields.name or ""), options)
 
 
@@ -103,11 +105,20 @@ async def _submit_form(parts: WebParts, once: Once, said: dict[str, str]) -> Res
     try:
         fields = fields_of_texts({**received.fields, **said})
         options = options_of(fields, parts.config)
+        await _check_room(parts, once.caller, fields)
     except Exception:
         await give_up(parts, received.upload)
         raise
     upload = received.upload if fields.name is None else received.upload.named(fields.name)
     return await _submit_file(parts, once, upload, options)
+
+
+async def _check_room(parts: WebParts, caller: Principal, fields: JobFields) -> None:
+    """
+    Raises:
+        QueueFull
+    """
+    await parts.queue_bound.check(parts.store, caller, bulk=is_bulk(fields.analyse, fields.batch_id))
 
 
 async def _submit(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:

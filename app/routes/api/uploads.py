@@ -52,6 +52,7 @@ async def create_upload(
     the parts go there directly."""
 
     async def create() -> Created[UploadOut]:
+        await parts.queue_bound.check(parts.store, caller, bulk=False)
         limit_bytes = parts.preferences.value.upload_limit_bytes
         upload = await direct_uploads.start_upload(uow, caller, data, limit_bytes=limit_bytes)
         view = direct_uploads.upload_out(upload, await part_urls(parts, upload))
