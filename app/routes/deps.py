@@ -20,8 +20,8 @@ from app.db.uow import Store, UnitOfWork
 from app.domain.addresses import IntranetHosts
 from app.domain.permissions import Principal, Role
 from app.domain.preferences import Preferences
-from app.domain.views import JobOut
 from app.errors import Unauthenticated
+from app.integrations.clamd import Clamd
 from app.integrations.files import Files
 from app.integrations.oidc import Provider
 from app.integrations.rate_limits import RateLimits
@@ -29,6 +29,7 @@ from app.services.accounts import SignedIn
 from app.services.audit_access import AccessLog
 from app.services.backpressure import QueueBound
 from app.services.coalescing import Coalesced
+from app.services.monitoring import LiveFigures
 from app.services.preferences import LivePreferences
 
 Connection = ASGIConnection[Any, Principal | None, SignedIn | None, State]
@@ -70,6 +71,8 @@ class WebConfig:
     rate_limits: Mapping[Role, int]
     api_keys_per_user: int
     intranet: IntranetHosts
+    data_dir: Path
+    metrics_token: str | None = field(repr=False)
 
     @property
     def https(self) -> bool:
@@ -87,8 +90,10 @@ class WebParts:
     preferences: LivePreferences
     provider: Provider | None
     rate_limits: RateLimits
-    job_reads: Coalesced[tuple[Principal, uuid.UUID], JobOut] = field(default_factory=Coalesced)
+    scanner: Clamd | None = None
+    job_reads: Coalesced[tuple[Principal, uuid.UUID], bytes] = field(default_factory=Coalesced)
     queue_bound: QueueBound
+    figures: LiveFigures = field(default_factory=LiveFigures)
     accesses: AccessLog = field(default_factory=AccessLog)
     check_redis: Callable[[], Awaitable[None]]
 

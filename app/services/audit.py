@@ -10,7 +10,8 @@ from sqlalchemy import ColumnElement
 from app.db.models import AuditEntry
 from app.db.repositories import audit as repository
 from app.db.uow import UnitOfWork
-from app.domain.administration import AuditEntryOut, AuditPage
+from app.domain.administration import AuditEntryOut, AuditFilter, AuditPage
+from app.domain.ids import first_id_of
 from app.domain.permissions import Principal
 
 PAGE_LIMIT = 100
@@ -49,33 +50,40 @@ def _id(text: str) -> uuid.UUID | None:
         return None
 
 
-async def _conditions(uow: UnitOfWork, text: str, action: str) -> list[ColumnElement[bool]]:
-    conditions = [AuditEntry.action == action] if action else []
-    if target := _id(text):
+async def conditions_of(uow: UnitOfWork, wanted: AuditFilter) -> list[ColumnElement[bool]]:
+    """Ids carry the time, and the log is ordered by them."""
+    conditions = [AuditEntry.action == wanted.action] if wanted.action else []
+    if target := _id(wanted.text):
         conditions.append(AuditEntry.target_id == str(target))
-    elif text:
-        wanted = text.casefold()
-        actors = [name for name in await repository.actors(uow.session) if wanted in name.casefold()]
+    elif wanted.text:
+        text = wanted.text.casefold()
+        actors = [name for name in await repository.actors(uow.session) if text in name.casefold()]
         conditions.append(AuditEntry.actor.in_(actors))
+    if wanted.created_after is not None:
+        conditions.append(AuditEntry.id >= first_id_of(wanted.created_after))
+    if wanted.created_before is not None:
+        conditions.append(AuditEntry.id < first_id_of(wanted.created_before))
     return conditions
 
 
 async def list_entries(
-    uow: UnitOfWork, *, text: str = "", action: str = "", cursor: uuid.UUID | None = None, limit: int = 50
+    uow: UnitOfWork, wanted: AuditFilter, *, cursor: uuid.UUID | None = None, limit: int = 50
 ) -> AuditPage:
-    """Newest first. ``text`` is a part of the name of who did it, or the id of what it was done to."""
+    """Newest first."""
     limit = max(1, min(limit, PAGE_LIMIT))
-    conditions = await _conditions(uow, text, action)
+    conditions = await conditions_of(uow, wanted)
     entries = await repository.find(uow.session, *conditions, before=cursor, limit=limit + 1)
-    items = [_entry_out(entry) for entry in entries[:limit]]
+    items = [entry_out(entry) for entry in entries[:limit]]
     return AuditPage(items=items, next_cursor=str(items[-1].id) if len(entries) > limit else None)
 
 
-def _entry_out(entry: AuditEntry) -> AuditEntryOut:
+def entry_out(entry: AuditEntry) -> AuditEntryOut:
     return AuditEntryOut(
         id=entry.id,
         action=entry.action,
         actor=entry.actor,
+        user_id=entry.user_id,
+        api_key_id=entry.api_key_id,
         target_type=entry.target_type,
         target_id=entry.target_id,
         details=entry.details,

@@ -48,16 +48,16 @@ async def example_file(uow: UnitOfWork, genre: str) -> StoredFile:
     """
     _check_genre(genre)
     query = (
-        select(Asset)
+        select(Asset, Job.id)
         .join(Job, Job.asset_id == Asset.id)
         .join(GenreExample, GenreExample.job_id == Job.id)
         .where(GenreExample.genre == genre)
     )
-    asset = (await uow.session.scalars(query)).one_or_none()
+    asset, job_id = (await uow.session.execute(query)).one_or_none() or (None, None)
     if asset is None or asset.storage_key is None or asset.container is None:
         key = example_key(genre)
         return StoredFile(key, Container.MP3.media_type, f"{genre}.mp3", f'"{key}"')
-    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.id.hex}"')
+    return StoredFile(asset.storage_key, asset.container.media_type, asset.name, f'"{asset.id.hex}"', job_id)
 
 
 async def choose_example(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> str:

@@ -27,7 +27,7 @@ from app.domain.library import (
 from app.domain.permissions import Permission, Principal
 from app.domain.reviews import ReviewState
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict
-from app.services import audit, jobs, reviews
+from app.services import jobs, reviews
 from app.services.job_views import failure_out
 
 PAGE_LIMIT = 100
@@ -134,20 +134,13 @@ class BulkOutcome:
     keys: list[str] = field(default_factory=list)
 
 
-async def _delete(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> list[str]:
-    keys = await jobs.delete_job(uow, principal, job_id)
-    audit.record(uow, principal, "job.delete", target_type="job", target_id=job_id)
-    return keys
-
-
 async def _reanalyse(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> list[str]:
     await jobs.reanalyse_job(uow, principal, job_id)
-    audit.record(uow, principal, "job.reanalyse", target_type="job", target_id=job_id)
     return []
 
 
 _EACH: dict[BulkAction, Callable[[UnitOfWork, Principal, uuid.UUID], Awaitable[list[str]]]] = {
-    BulkAction.DELETE: _delete,
+    BulkAction.DELETE: jobs.delete_job,
     BulkAction.REANALYSE: _reanalyse,
 }
 NEEDED: dict[BulkAction, Permission] = {

@@ -205,7 +205,7 @@ async def test_activate_shadow_and_roll_back(ada, web_store):
 
 
 async def test_log_is_searched_by_person_target_and_action(ada, web_store, monkeypatch):
-    monkeypatch.setattr("app.routes.portal.administration._PAGE_LENGTH", 3)
+    monkeypatch.setattr("app.routes.portal.audit._PAGE_LENGTH", 3)
     await ada.post("/admin/settings", data=SETTINGS)
     [entry, *_] = await _audit(web_store, "preferences.change")
     assert "Setting changed" in (await ada.get("/admin/audit")).text
@@ -219,6 +219,20 @@ async def test_log_is_searched_by_person_target_and_action(ada, web_store, monke
     job = await make_job(web_store, await make_principal(web_store, Role.UPLOADER))
     await ada.post("/library/actions/delete", data={"job": str(job.id)})
     assert "Recording deleted" in (await ada.get(f"/admin/audit?text={job.id}")).text
+
+
+async def test_what_the_search_finds_is_taken_out_of_the_log(ada, una):
+    await ada.post("/admin/settings", data=SETTINGS)
+    page = (await ada.get("/admin/audit?action=preferences.change")).text
+    [csv_address] = re.findall(r'href="(/admin/audit/export/csv\?[^"]*)"', page)
+    exported = await ada.get(csv_address.replace("&amp;", "&"))
+    assert exported.headers["content-disposition"].startswith("attachment")
+    lines = exported.text.splitlines()
+    assert len(lines) == 6
+    assert all("preferences.change" in line for line in lines[1:])
+    assert "Audit log exported" in (await ada.get("/admin/audit")).text
+    assert (await ada.get("/admin/audit/export/exe")).status_code == 404
+    assert (await una.get("/admin/audit/export/csv")).status_code == 403
 
 
 def test_every_action_has_words():

@@ -30,3 +30,18 @@ async def find(
     if before is not None:
         query = query.where(AuditEntry.id < before)
     return (await session.scalars(query)).all()
+
+
+async def newest_id(session: AsyncSession) -> uuid.UUID | None:
+    """Of an empty log None."""
+    return await session.scalar(select(AuditEntry.id).order_by(AuditEntry.id.desc()).limit(1))
+
+
+async def find_forwards(
+    session: AsyncSession, *conditions: ColumnElement[bool], after: uuid.UUID | None, up_to: uuid.UUID, limit: int
+) -> Sequence[AuditEntry]:
+    """Oldest first, newer than the entry ``after``."""
+    query = select(AuditEntry).where(*conditions, AuditEntry.id <= up_to).order_by(AuditEntry.id).limit(limit)
+    if after is not None:
+        query = query.where(AuditEntry.id > after)
+    return (await session.scalars(query)).all()

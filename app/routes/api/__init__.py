@@ -7,6 +7,7 @@ from litestar.di import Provide
 
 from app.routes.api import (
     api_keys,
+    audit,
     batches,
     catalogue,
     events,
@@ -29,6 +30,7 @@ def api_router() -> Router:
             *uploads.HANDLERS,
             *jobs.HANDLERS,
             *api_keys.HANDLERS,
+            *audit.HANDLERS,
             *batches.HANDLERS,
             *reports.HANDLERS,
             *catalogue.HANDLERS,

@@ -10,6 +10,7 @@ import msgspec
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Example
 
+from app.domain.administration import AuditEntryOut, AuditPage
 from app.domain.api_keys import ApiKeyCreated, ApiKeyOut
 from app.domain.batches import (
     BatchDetailOut,
@@ -126,6 +127,23 @@ _API_KEY = ApiKeyOut(
     revoked_at=None,
 )
 API_KEY_CREATED = ApiKeyCreated(api_key=_API_KEY, key="emk_Zt3f9A…", webhook_secret="whsec_…")  # noqa: S106  none
+
+AUDIT_PAGE = AuditPage(
+    items=[
+        AuditEntryOut(
+            id=uuid.UUID("01a1fc6c-6b02-7d1c-8a55-2f40c1d9e7b8"),
+            action="preferences.change",
+            actor="Ada Admin",
+            user_id=uuid.UUID("01a1fc6c-1a2b-7c3d-8e4f-5a6b7c8d9e0f"),
+            api_key_id=None,
+            target_type="preference",
+            target_id="review_threshold",
+            details={"from": 0.6, "to": 0.7},
+            created_at=datetime(2026, 3, 2, 10, 0, 0, tzinfo=UTC),
+        )
+    ],
+    next_cursor=None,
+)
 
 
 def answer_of(value: msgspec.Struct, description: str, *, status: int = 200) -> dict[int, ResponseSpec]:

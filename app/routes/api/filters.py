@@ -28,7 +28,7 @@ def storable(text: str | None) -> str | None:
     return text.replace("\0", "") if text else None
 
 
-def _moment(text: str | None, name: str) -> datetime | None:
+def moment_of(text: str | None, name: str) -> datetime | None:
     """As a text: where a time is expected, a number would be taken for seconds since 1970."""
     if text is None:
         return None
@@ -62,8 +62,8 @@ async def provide_job_filter(  # noqa: PLR0913, PLR0917  each is a query paramet
         text=storable(text),
         batch_id=batch_id,
         needs_review=review,
-        created_after=_moment(created_after, "created_after"),
-        created_before=_moment(created_before, "created_before"),
+        created_after=moment_of(created_after, "created_after"),
+        created_before=moment_of(created_before, "created_before"),
     )
 
 

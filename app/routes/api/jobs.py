@@ -6,11 +6,13 @@ import uuid
 from collections.abc import Collection
 from typing import Annotated, Any
 
+import msgspec
 from litestar import Response, delete, get, head, post
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from litestar.response import ServerSentEvent
+from litestar.response.base import ASGIResponse
 
 from app.domain.permissions import Permission, Principal
 from app.domain.views import JobOut, JobPage
@@ -25,6 +27,7 @@ from app.routes.ranges import file_response
 from app.services import jobs
 from app.services.jobs import PAGE_LIMIT, StoredFile
 
+_ENCODER = msgspec.json.Encoder()
 _TAGS = ["jobs"]
 _READ = needs(Permission.JOBS_READ)
 _CREATE = needs(Permission.JOBS_CREATE)
@@ -77,19 +80,19 @@ async def list_jobs(
     tags=_TAGS,
     responses={**JOB_ANSWER, **problems(404)},
 )
-async def get_job(request: WebRequest, job_id: JobId) -> JobOut:
+async def get_job(request: WebRequest, job_id: JobId) -> ASGIResponse:
     """One job, with its result once it is done."""
     # The busiest call of all: asked for by parameters, parts and caller would cost a task each.
     parts, caller = parts_of(request), await provide_caller(request)
 
-    async def read(wanted: Collection[tuple[Principal, uuid.UUID]]) -> dict[tuple[Principal, uuid.UUID], JobOut]:
+    async def read(wanted: Collection[tuple[Principal, uuid.UUID]]) -> dict[tuple[Principal, uuid.UUID], bytes]:
         async with uncut_reading(parts) as uow:
-            return await jobs.get_jobs(uow, wanted)
+            return {key: _ENCODER.encode(job) for key, job in (await jobs.get_jobs(uow, wanted)).items()}
 
     job = await parts.job_reads.get((caller, job_id), read)
     if job is None:
         raise JobNotFound
-    return job
+    return ASGIResponse(body=job)
 
 
 @get(
@@ -158,7 +161,9 @@ async def delete_job(parts: Parts, caller: Caller, job_id: JobId) -> None:
 
 async def _audio(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> StoredFile:
     async with parts.store.reading() as uow:
-        return await jobs.audio_file(uow, caller, job_id)
+        file = await jobs.audio_file(uow, caller, job_id)
+    await parts.accesses.note(parts.store, caller, job_id)
+    return file
 
 
 async def _spectrogram(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> StoredFile:

@@ -7,6 +7,7 @@ from litestar import Router
 from app.routes.portal import (
     administration,
     api_keys,
+    audit,
     batches,
     compare,
     dashboard,
@@ -40,6 +41,7 @@ def portal_router() -> Router:
         *genres.HANDLERS,
         *administration.HANDLERS,
         *api_keys.HANDLERS,
+        *audit.HANDLERS,
         *dashboard.HANDLERS,
         *library.HANDLERS,
         *reviews.HANDLERS,

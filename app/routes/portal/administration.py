@@ -1,11 +1,10 @@
-"""Administration: settings, people, models, and the log of what was done. API keys have a page of their own for everybody."""
+"""Administration: settings, people, models. API keys have a page of their own for everybody."""
 
 from __future__ import annotations
 
 import math
 import uuid
 from typing import Any
-from urllib.parse import urlencode
 
 import msgspec
 from litestar import Response, get, post
@@ -14,23 +13,22 @@ from litestar.enums import MediaType
 from litestar.params import FromPath
 from litestar.response import Redirect, Template
 
-from app.domain.administration import AuditEntryOut, PersonOut
+from app.domain.administration import PersonOut
 from app.domain.permissions import Permission, Role
 from app.domain.preferences import Preferences
 from app.domain.views import ModelOut, ShadowReportOut
 from app.errors import N_, RequestMalformed
 from app.routes.deps import Caller, Parts, ReadUow, Uow, WebRequest
 from app.routes.guards import needs
-from app.routes.pages import asked_by_script, page, reader_of
+from app.routes.pages import page, reader_of
 from app.routes.portal.library import Toast
 from app.routes.portal.notices import AllNotices
 from app.routes.portal.views import PortalPage
-from app.services import audit, models, people, preferences, shadows
+from app.services import models, people, preferences, shadows
 
 ADDRESS = "/admin"
 _READ = needs(Permission.ADMINISTRATION_READ)
 _CHANGE = needs(Permission.ADMINISTRATION_CHANGE)
-_PAGE_LENGTH = 50
 _TEXT_LIMIT = 200
 _MEGABYTE = 1_000_000
 
@@ -51,24 +49,13 @@ class ModelsPage(PortalPage, frozen=True, kw_only=True):
     shadow: ShadowReportOut | None
 
 
-class AuditPart(msgspec.Struct, frozen=True, kw_only=True):
-    entries: list[AuditEntryOut]
-    more_address: str | None
-
-
-class AuditLogPage(PortalPage, frozen=True, kw_only=True):
-    part: AuditPart
-    text: str
-    action: str
-
-
 def _again(address: str) -> Response[str]:
     """The page as it is now."""
     return Response("", headers={"HX-Redirect": address}, media_type=MediaType.HTML)
 
 
-def _text_of(request: WebRequest, name: str = "text") -> str:
-    return (request.query_params.get(name) or "").strip()[:_TEXT_LIMIT]
+def _text_of(request: WebRequest) -> str:
+    return (request.query_params.get("text") or "").strip()[:_TEXT_LIMIT]
 
 
 @get(ADDRESS, opt=_READ)
@@ -191,29 +178,6 @@ async def stop_shadow(caller: Caller, uow: Uow) -> Response[str]:
     return _again(f"{ADDRESS}/models")
 
 
-# --- the log
-
-
-def _cursor_of(request: WebRequest) -> uuid.UUID | None:
-    try:
-        return uuid.UUID(request.query_params.get("cursor", ""))
-    except ValueError:
-        return None
-
-
-@get(f"{ADDRESS}/audit", opt=_READ)
-async def audit_page(request: WebRequest, read_uow: ReadUow, notices: AllNotices) -> Template:
-    """The page; for "show more" the next rows."""
-    text, action, cursor = _text_of(request), _text_of(request, "action"), _cursor_of(request)
-    found = await audit.list_entries(read_uow, text=text, action=action, cursor=cursor, limit=_PAGE_LENGTH)
-    wanted = {"text": text, "action": action}
-    more = f"{ADDRESS}/audit?{urlencode({**wanted, 'cursor': found.next_cursor})}" if found.next_cursor else None
-    part = AuditPart(entries=found.items, more_address=more)
-    if asked_by_script(request) and cursor is not None:
-        return page(request, "admin/audit_rows.html", part)
-    return page(request, "admin/audit.html", AuditLogPage(notices=notices, part=part, **wanted))
-
-
 HANDLERS = [
     start,
     settings_page,
@@ -226,5 +190,4 @@ HANDLERS = [
     roll_back,
     start_shadow,
     stop_shadow,
-    audit_page,
 ]

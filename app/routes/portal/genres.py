@@ -39,10 +39,12 @@ async def player(request: WebRequest, read_uow: ReadUow, genre: FromPath[str]) -
 
 
 @get("/genres/{genre:str}/example", opt=needs(Permission.JOBS_READ))
-async def example_audio(request: WebRequest, parts: Parts, genre: FromPath[str]) -> Response[Any]:
+async def example_audio(request: WebRequest, parts: Parts, caller: Caller, genre: FromPath[str]) -> Response[Any]:
     """The sound itself. Takes no transaction as a dependency: the file is sent after it has ended."""
     async with parts.store.reading() as uow:
         file = await genre_guide.example_file(uow, genre)
+    if file.job_id is not None:
+        await parts.accesses.note(parts.store, caller, file.job_id)
     return await file_response(request, parts, file)
 
 
