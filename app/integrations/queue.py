@@ -6,7 +6,7 @@ import asyncio
 import time
 import uuid
 from collections.abc import Coroutine, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import msgspec
@@ -30,6 +30,9 @@ REDIS_TROUBLE = (RedisError, OSError, TimeoutError)
 _TRY_AGAIN: list[type[Exception]] = [RedisConnectionError, RedisTimeoutError, OSError]
 # arq forgets a job that nobody started for this long; the sweep rings again anyway.
 _EXPIRES = timedelta(days=30)
+# arq starts nothing before the moment it was enqueued at, by the worker's own clock. Two machines' clocks differ, and one may
+# be set back: so every ring is of the same moment, long ago. Of one moment arq takes the lower id first, which is the older.
+_AT_ONCE = datetime(1970, 1, 2, tzinfo=UTC)
 _ANSWER_TIMEOUT_S = 5.0
 _CONNECT_TIMEOUT_S = 2.0
 # A request waits this long at most, and after a failure none waits at all for a while.
@@ -117,7 +120,9 @@ class RedisOutside:
         for wakeup in wakeups:
             job_id = f"{wakeup.job_id}:{wakeup.attempt}"
             queue = BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE
-            await self._queue.enqueue_job(ANALYSE, str(wakeup.job_id), _job_id=job_id, _queue_name=queue)
+            await self._queue.enqueue_job(
+                ANALYSE, str(wakeup.job_id), _job_id=job_id, _queue_name=queue, _defer_until=_AT_ONCE, _expires=_EXPIRES
+            )
 
     async def _publish(self, changed_jobs: list[uuid.UUID]) -> None:
         await self._queue.publish(CHANGES_CHANNEL, pack_ids(changed_jobs))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import time
 
 import pytest
 from structlog.testing import capture_logs
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 from app.db.uow import Outside, Wakeup
 from app.domain.ids import new_id
 from app.integrations import queue
-from app.integrations.queue import RedisOutside, open_queue, pack_ids, unpack_ids
+from app.integrations.queue import ANALYSIS_QUEUE, RedisOutside, open_queue, open_redis, pack_ids, unpack_ids
 
 
 @pytest.fixture
@@ -31,6 +32,13 @@ async def queued_ids(valkey) -> list[str]:
     jobs = await arq.queued_jobs()
     await arq.aclose()
     return [job.job_id for job in jobs]
+
+
+async def test_a_ring_is_heard_by_workers_whose_clock_is_behind(outside, valkey):
+    await as_outside(outside).wake([Wakeup(new_id(), 0)])
+    async with open_redis(valkey.url) as redis:
+        [(_, not_before_ms)] = await redis.zrange(ANALYSIS_QUEUE, 0, -1, withscores=True)
+    assert not_before_ms < time.time() * 1000 - 10 * 365 * 86_400_000
 
 
 async def test_a_wakeup_is_queued_once_for_each_attempt(outside, valkey):
