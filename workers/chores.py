@@ -75,8 +75,10 @@ async def seal_secrets(parts: Resources) -> None:
 
 
 async def delete_orphans(parts: Resources) -> None:
-    """Delete files that no row knows."""
+    """Delete files that no row knows, and halves of files."""
     before = utc_now() - _ORPHAN_AGE
+    if unfinished := await parts.files.delete_unfinished(before):
+        log.info("deleted what uploads that were cut off had left", files=unfinished)
     for prefix in PREFIXES:
         async for keys in parts.files.keys_older_than(prefix, before):
             async with parts.store.reading() as uow:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -11,6 +13,8 @@ import obstore
 from obstore.store import LocalStore, S3Store
 
 CHUNK_BYTES = 256 * 1024
+# How object_store names a file of a folder that is not complete yet; none of our keys looks like that.
+_STAGED = re.compile(r"#\d+$")
 _PART_BYTES = 5 * 1024 * 1024  # the smallest part S3 takes
 
 
@@ -80,12 +84,34 @@ class Files:
         async for page in self._store.list(prefix):
             yield [entry["path"] for entry in page if entry["last_modified"] < moment]
 
+    async def delete_unfinished(self, moment: datetime) -> int:
+        """Delete what puts have left behind whose process was killed before ``moment``; returns how many.
+
+        In a folder they lie beside the files under names of their own, which ``keys_older_than`` never shows. S3 keeps them out
+        of sight, until a rule of the bucket deletes them (AbortIncompleteMultipartUpload, docs/faults.md).
+        """
+        if not isinstance(self._store, LocalStore) or self._store.prefix is None:
+            return 0
+        return await asyncio.to_thread(_delete_staged, Path(self._store.prefix), moment.timestamp())
+
     async def check(self) -> None:
         """Raise if the store can't be reached (a missing file is an answer too)."""
         try:
             await obstore.head_async(self._store, "health-check")
         except FileNotFoundError:
             return
+
+
+def _delete_staged(folder: Path, before_s: float) -> int:
+    deleted = 0
+    for path in folder.rglob("*#*"):
+        try:
+            if _STAGED.search(path.name) and path.stat().st_mtime < before_s:
+                path.unlink()
+                deleted += 1
+        except FileNotFoundError:  # finished or deleted at this moment
+            continue
+    return deleted
 
 
 def local_files(folder: Path) -> Files:

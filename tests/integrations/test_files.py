@@ -14,7 +14,7 @@ from app.domain.ids import utc_now
 from app.domain.keys import audio_key
 from app.domain.media import Container
 from app.errors import FileEmpty, TooLarge, Unsupported
-from app.integrations.files import FileGone, Files, local_files, s3_files
+from app.integrations.files import CHUNK_BYTES, FileGone, Files, local_files, s3_files
 from app.services.uploads import receive_upload
 from tests.support.s3 import BUCKET, s3_server
 
@@ -86,6 +86,37 @@ async def test_only_old_keys_are_listed(files: Files):
     assert await _keys(files) == ["audio/a"]
     await files.delete("audio/a")
     assert await _keys(files) == []
+
+
+async def test_what_a_killed_process_left_half_written_is_deleted_once_it_is_old(tmp_path: Path):
+    folder = tmp_path / "files"
+    files = local_files(folder)
+    await files.put_bytes("audio/a", b"x")
+    half = folder / "audio" / "b#1"  # so the store names what it has not finished
+    half.write_bytes(b"x")
+    assert await files.delete_unfinished(utc_now() - timedelta(hours=1)) == 0
+    assert await files.delete_unfinished(utc_now() + timedelta(hours=1)) == 1
+    assert not half.exists()
+    assert await files.read("audio/a") == b"x"
+
+
+def names_in(folder: Path) -> list[str]:
+    return [path.name for path in folder.iterdir()]
+
+
+async def test_the_store_names_what_it_has_not_finished_as_we_expect(tmp_path: Path):
+    """Else its halves would be left behind for ever."""
+    files = local_files(tmp_path)
+    found: list[str] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(8):  # more than the store keeps in memory
+            yield bytes(CHUNK_BYTES)
+        found.extend(names_in(tmp_path / "audio"))
+
+    await files.put("audio/a", chunks())
+    assert found == ["a#1"]
+    assert names_in(tmp_path / "audio") == ["a"]
 
 
 async def test_an_upload_is_hashed_sized_and_sniffed(files: Files):
