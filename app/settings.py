@@ -118,6 +118,11 @@ class Settings(BaseSettings):
         20_000, ge=1, description="Jobs of one person or API key that may wait, counted in the same way."
     )
 
+    clamd_url: str | None = Field(
+        None,
+        description="ClamAV daemon that scans every file before it is accepted, as unix:///run/clamav/clamd.ctl or "
+        "tcp://host:3310. While it does not answer, nothing is accepted. Default: nothing is scanned.",
+    )
     upload_limit_bytes: int = Field(
         30_000_000, ge=1_000, description="Largest accepted file, in bytes; an admin may change it."
     )
@@ -156,7 +161,24 @@ class Settings(BaseSettings):
     lease_s: float = Field(
         20, ge=2, le=600, description="After this many seconds without a sign of life a job is given to another worker."
     )
+    job_limit_s: float = Field(
+        600,
+        ge=2,
+        le=86_400,
+        description="A worker in which a job makes no progress for so many seconds ends itself and is started again; "
+        "at the third time the job fails.",
+    )
     drain_s: float = Field(30, ge=0, le=600, description="How long running jobs may go on after a stop was asked for.")
+
+    metrics_token: SecretStr | None = Field(
+        None,
+        min_length=16,
+        description="What asks for metrics has to send it as a bearer token. Without one: none at /metrics.",
+    )
+    worker_metrics_host: str = Field("127.0.0.1", description="Address on which a worker answers /metrics.")
+    worker_metrics_port: int | None = Field(
+        None, ge=1, le=65535, description="Port on which a worker answers /metrics. Default: it does not."
+    )
 
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
@@ -206,6 +228,16 @@ class Settings(BaseSettings):
             raise ValueError("must look like s3://bucket or s3://bucket/prefix")
         return value
 
+    @field_validator("clamd_url")
+    @classmethod
+    def _known_scanner(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        if not (parts.path if parts.scheme == "unix" else parts.scheme == "tcp" and parts.hostname):
+            raise ValueError("must look like unix:///run/clamav/clamd.ctl or tcp://host:3310")
+        return value
+
     @field_validator("public_url", "oidc_issuer", "storage_endpoint", "model_url")
     @classmethod
     def _web_address(cls, value: str | None) -> str | None:
@@ -228,6 +260,12 @@ class Settings(BaseSettings):
                 f"{PREFIX}HOST={self.host} would open Earmark to a network without sign-in: "
                 f"set {PREFIX}OIDC_ISSUER, or listen on 127.0.0.1"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _no_open_metrics(self) -> Self:
+        if not _is_loopback(self.worker_metrics_host) and self.metrics_token is None:
+            raise ValueError(f"{PREFIX}METRICS_TOKEN is needed beside {PREFIX}WORKER_METRICS_HOST")
         return self
 
     @model_validator(mode="after")

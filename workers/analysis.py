@@ -12,13 +12,16 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Protocol
 
+import msgspec
 import structlog
 
 from app.db.uow import Store
 from app.domain.failures import Failure
-from app.domain.jobs import AnalysisScope
+from app.domain.jobs import AnalysisScope, JobState
 from app.domain.preferences import Preferences
+from app.domain.results import GenreResult
 from app.integrations.outage import Outage
+from app.metrics import JOBS_FINISHED, STAGE_DURATION
 from app.services.analyses import (
     Claim,
     Summons,
@@ -52,6 +55,13 @@ class Models(Protocol):
 
 def _tell_nobody(job_id: uuid.UUID, finding: Finding) -> None:
     """Nobody else wants to know of results."""
+
+
+def _count(claim: Claim, result: GenreResult) -> None:
+    JOBS_FINISHED.labels(claim.kind, JobState.DONE, "").inc()
+    lane = "bulk" if claim.bulk else "urgent"
+    for stage, duration_ms in msgspec.structs.asdict(result.timings_ms).items():
+        STAGE_DURATION.labels(stage, lane).observe(duration_ms / 1000)
 
 
 class Analyst:
@@ -89,6 +99,7 @@ class Analyst:
         self._whole_recordings = asyncio.Semaphore(_WHOLE_RECORDINGS_AT_ONCE)
         self._work: dict[uuid.UUID, asyncio.Task[Finding | Failure]] = {}
         self._answers: dict[uuid.UUID, uuid.UUID] = {}  # which job is worked on for which ring
+        self._moved_s: dict[uuid.UUID, float] = {}  # when each of them last made progress
         self._closed = False
         self._database = Outage("database")
 
@@ -96,6 +107,11 @@ class Analyst:
     def job_ids(self) -> list[uuid.UUID]:
         """The jobs this worker is at."""
         return list(self._work)
+
+    @property
+    def still_s(self) -> float:
+        """The longest time for which one of its jobs has made no progress."""
+        return time.monotonic() - min(self._moved_s.values(), default=time.monotonic())
 
     def drop(self, job_id: uuid.UUID) -> None:
         """Stop working on a job, because it is no longer ours. One that is being recorded is let be."""
@@ -159,6 +175,7 @@ class Analyst:
     async def _work_on(self, claim: Claim) -> None:
         task = asyncio.create_task(self._examine(claim), name=f"job {claim.job_id}")
         self._work[claim.job_id] = task
+        self._moved_s[claim.job_id] = time.monotonic()
         self.idle.clear()
         try:
             await asyncio.wait({task})
@@ -174,7 +191,7 @@ class Analyst:
             await self._give_back(claim)
             raise
         finally:
-            del self._work[claim.job_id]
+            del self._work[claim.job_id], self._moved_s[claim.job_id]
             if not self._work:
                 self.idle.set()
 
@@ -189,6 +206,7 @@ class Analyst:
         async def report(progress: float | None) -> None:
             nonlocal noted_s
             await self._gate.step_aside()
+            self._moved_s[claim.job_id] = time.monotonic()
             if progress is None or time.monotonic() - noted_s < _PROGRESS_EVERY_S:
                 return
             noted_s = time.monotonic()
@@ -228,6 +246,7 @@ class Analyst:
             async with self._store.writing() as uow:
                 unwanted_key = await record_failure(uow, claim, failure)
         log.info("job failed", code=failure.code)
+        JOBS_FINISHED.labels(claim.kind, JobState.FAILED, failure.code).inc()
         if unwanted_key is not None:
             await self._examiner.delete(unwanted_key)
 
@@ -240,6 +259,7 @@ class Analyst:
                 )
         log.info("job done", genre=result.top1.genre, total_ms=round(result.timings_ms.total))
         if ours:
+            _count(claim, result)
             self.tell(claim.job_id, finding)
 
     async def _give_back(self, claim: Claim) -> None:

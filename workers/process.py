@@ -29,6 +29,7 @@ from app.settings import Settings
 from workers.analysis import Analyst
 from workers.bell import Line, answer
 from workers.chores import Chore, do_chores
+from workers.clock import ClockWatch
 from workers.deliveries import Postman
 from workers.examination import Examiner
 from workers.following import Follower
@@ -37,6 +38,7 @@ from workers.serving import Loader, ModelUnavailable, Serving
 from workers.shadowing import Shadow
 from workers.sources import SourceFetcher
 from workers.trouble import Unreachable, reaching
+from workers.watchdog import watch
 
 log = structlog.get_logger(__name__)
 
@@ -47,6 +49,7 @@ EXIT_MODEL = 3
 _EXIT_INTERRUPTED = 130
 _FEWEST_JOBS = 4
 _FETCH_EVERY_S = 1.0
+_CLOCK_EVERY_S = 2.0
 _NO_MODEL = (
     "No model is active. Import one (earmark model import PATH) and activate it (earmark model activate NAME), "
     "or build the starter (earmark model starter)."
@@ -94,7 +97,8 @@ async def _chores(settings: Settings) -> int:
         log.info("chores started")
         sources = SourceFetcher(settings.intranet, settings.preferences)
         async with asyncio.TaskGroup() as group:
-            group.create_task(do_chores(parts, stop, [Chore(sources.fetch_due, _FETCH_EVERY_S)]))
+            more = [Chore(sources.fetch_due, _FETCH_EVERY_S), Chore(ClockWatch().look, _CLOCK_EVERY_S)]
+            group.create_task(do_chores(parts, stop, more))
             group.create_task(Postman(parts).run(stop))
     log.info("chores stopped")
     return EXIT_OK
@@ -155,6 +159,7 @@ class _Service:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._announce_stop(stop, analyst))
                 group.create_task(follower.follow(stop))
+                group.create_task(watch(analyst, stop, limit_s=self.settings.job_limit_s))
                 for queue_name in (ANALYSIS_QUEUE, BULK_QUEUE):
                     group.create_task(self._answer(queue_name, analyst, stop))
         finally:

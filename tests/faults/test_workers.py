@@ -125,6 +125,22 @@ async def test_a_job_that_kills_its_worker_fails_after_three_times_and_takes_non
     assert await installation.events(poison, EventType.JOB_FAILED) == 1
 
 
+async def test_a_job_that_hangs_ends_its_worker_and_fails_after_three_times(installation, principal, tmp_path):
+    installation.environment["EARMARK_JOB_LIMIT_S"] = "2"
+    stuck = await installation.submit(principal, order("wait", tmp_path / "never"))
+    fine = [await installation.submit(principal, order("done")) for _ in range(3)]
+    with installation.process(CHORES):
+        stop = asyncio.create_task(_keep_starting_workers(installation))
+        job = await installation.wait_for(stuck, JobState.FAILED, timeout_s=90)
+        for job_id in fine:
+            await installation.wait_for(job_id, JobState.DONE)
+        stop.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await stop
+    assert job.error is not None
+    assert job.error.code is FailureCode.WORKER_LOST
+
+
 async def test_faults_fail_one_job_alone(installation, principal):
     ended_states = (JobState.DONE, JobState.FAILED)
     boom, corrupt, gone, fine = [
