@@ -10,6 +10,7 @@ from app.db.engine import Database
 from app.db.uow import Store
 from app.db.vault import Vault
 from app.domain.addresses import IntranetHosts
+from app.integrations.clamd import Clamd
 from app.integrations.files import Files, local_files, s3_files
 from app.integrations.queue import RedisOutside
 from app.integrations.valkey import default_redis_url
@@ -26,6 +27,7 @@ class Resources:
     files: Files
     redis_url: str
     intranet: IntranetHosts = field(default_factory=IntranetHosts)
+    scanner: Clamd | None = None
 
 
 def redis_url_of(settings: Settings) -> str:
@@ -52,7 +54,15 @@ async def open_resources(settings: Settings) -> AsyncIterator[Resources]:
     outside = RedisOutside(redis_url_of(settings))
     try:
         store = Store(database, outside)
-        yield Resources(database, outside, store, files_of(settings), redis_url_of(settings), settings.intranet)
+        yield Resources(
+            database,
+            outside,
+            store,
+            files_of(settings),
+            redis_url_of(settings),
+            intranet=settings.intranet,
+            scanner=Clamd(settings.clamd_url) if settings.clamd_url else None,
+        )
     finally:
         await outside.close()
         await database.close()

@@ -15,6 +15,7 @@ need() { # need PACKAGE FILE...: the package is missing if none of the files exi
 need chromium /usr/bin/chromium
 need ffmpeg /usr/bin/ffmpeg
 need postgresql /usr/lib/postgresql/*/bin/postgres
+need clamav-daemon /usr/sbin/clamd # its services stay off where packages may start none, as in containers
 need fonts-noto-cjk /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
 
 [ -z "$missing" ] && exit 0

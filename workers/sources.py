@@ -11,10 +11,11 @@ from app.domain.addresses import IntranetHosts
 from app.domain.failures import Failure, FailureCode
 from app.domain.keys import audio_key
 from app.domain.preferences import Preferences
-from app.errors import AddressRefused, FileEmpty, HostUnknown, TooLarge, Unsupported, UrlRefused
+from app.errors import AddressRefused, FileEmpty, FileInfected, HostUnknown, TooLarge, Unsupported, UrlRefused
 from app.integrations.fetching import FetchFailed, FetchRefused, FetchTooLarge, fetching
 from app.resources import Resources
 from app.services import preferences
+from app.services.infections import EARMARK, record_infection
 from app.services.sources import DueSource, fail_source, take_due_sources, try_again_or_fail
 from app.services.submissions import copy_picture, recording_fetched
 from app.services.uploads import StoredUpload, receive_upload
@@ -51,6 +52,13 @@ class SourceFetcher:
             failure = Failure(FailureCode.SOURCE_UNREACHABLE, {"host": host})
             async with parts.store.writing() as uow:
                 await try_again_or_fail(uow, source, failure)
+        except FileInfected as error:
+            signature = error.params["signature"]
+            failure = Failure(FailureCode.SOURCE_INFECTED, {"host": host, "signature": signature})
+            log.warning("an infected recording was not fetched", job_id=str(source.job_id), signature=signature)
+            async with parts.store.writing() as uow:
+                await fail_source(uow, source.job_id, failure)
+                record_infection(uow, EARMARK, str(signature), job_id=source.job_id)
         except (FetchRefused, FetchTooLarge, UrlRefused, AddressRefused, TooLarge, Unsupported, FileEmpty) as error:
             async with parts.store.writing() as uow:
                 await fail_source(uow, source.job_id, _failure(error, host, limit_bytes))
@@ -60,7 +68,12 @@ class SourceFetcher:
     async def _store(self, parts: Resources, source: DueSource, limit_bytes: int) -> StoredUpload:
         async with fetching(source.url, intranet=self._intranet, limit_bytes=limit_bytes) as chunks:
             return await receive_upload(
-                parts.files, chunks, name=source.name, limit_bytes=limit_bytes, asset_id=source.asset_id
+                parts.files,
+                chunks,
+                name=source.name,
+                limit_bytes=limit_bytes,
+                asset_id=source.asset_id,
+                scanner=parts.scanner,
             )
 
     async def _record(self, parts: Resources, source: DueSource, stored: StoredUpload) -> None:

@@ -27,6 +27,7 @@ class FailureCode(enum.StrEnum):
     SOURCE_ADDRESS = "source_address"
     SOURCE_TOO_LARGE = "source_too_large"
     SOURCE_NOT_AUDIO = "source_not_audio"
+    SOURCE_INFECTED = "source_infected"
     WORKER_LOST = "worker_lost"
     INTERNAL = "internal"
 
@@ -101,6 +102,11 @@ WORDS: dict[FailureCode, FailureWords] = {
     FailureCode.SOURCE_NOT_AUDIO: FailureWords(
         N_("Not a supported audio file"),
         N_("What {host} delivered is not MP3, WAV, FLAC, OGG, Opus, M4A, AAC or WebM audio."),
+        final=True,
+    ),
+    FailureCode.SOURCE_INFECTED: FailureWords(
+        N_("The fetched file is infected"),
+        N_("The virus scanner found “{signature}” in what “{host}” sent, so it was not kept."),
         final=True,
     ),
     FailureCode.WORKER_LOST: FailureWords(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors.base import N_, Conflict, Forbidden, Invalid, NotFound, Unavailable
+from app.errors.base import N_, Conflict, Forbidden, Invalid, NotFound, Unavailable, Unprocessable
 
 
 class FileMissing(Invalid):
@@ -65,3 +65,15 @@ class QueueFull(Unavailable):
     code = "queue_full"
     title = N_("The queue is full")
     detail = N_("So many recordings wait already that no more are accepted. Please try again in {retry_after_s} s.")
+
+
+class FileInfected(Unprocessable):
+    code = "file_infected"
+    title = N_("The file is infected")
+    detail = N_("The virus scanner found “{signature}” in this file, so it was not kept.")
+
+
+class ScannerUnavailable(Unavailable):
+    code = "scanner_unavailable"
+    title = N_("The virus scanner does not answer")
+    detail = N_("No file is accepted before it was scanned for viruses. Please try again in a moment.")

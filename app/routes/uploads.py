@@ -20,6 +20,7 @@ from app.domain.views import JobOut
 from app.errors import BodyTooLarge, FileMissing, UploadMalformed
 from app.routes.deps import WebParts, WebRequest
 from app.routes.job_options import fields_of_texts, options_of
+from app.services.infections import infections_audited
 from app.services.submissions import submit_upload
 from app.services.uploads import StoredUpload, receive_upload, too_large
 
@@ -108,7 +109,7 @@ async def _read_form(form: _Form, events: AsyncIterator[_Event], parts: WebParts
         if event.filename == "":  # what a browser sends for a form without a chosen file
             raise FileMissing
         form.upload = await receive_upload(
-            parts.files, _content(events), name=event.filename or "", limit_bytes=limit_bytes
+            parts.files, _content(events), name=event.filename or "", limit_bytes=limit_bytes, scanner=parts.scanner
         )
 
 
@@ -134,16 +135,18 @@ async def give_up(parts: WebParts, upload: StoredUpload | None) -> None:
         await parts.files.delete(audio_key(upload.asset_id))
 
 
-async def receive_form(request: WebRequest, parts: WebParts) -> Received:
+async def receive_form(request: WebRequest, parts: WebParts, caller: Principal) -> Received:
     """The file of a multipart request goes to storage as it comes in; of a refused request nothing is left there.
 
     Raises:
-        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed
+        FileMissing, FileEmpty, TooLarge, Unsupported, UploadMalformed, FileInfected, ScannerUnavailable
     """
     form = _Form()
     try:
         limit_bytes = parts.preferences.value.upload_limit_bytes
-        await _read_form(form, _events(_announced(request, limit_bytes), _boundary(request)), parts)
+        events = _events(_announced(request, limit_bytes), _boundary(request))
+        async with infections_audited(parts.store, caller):
+            await _read_form(form, events, parts)
     except Exception:
         await give_up(parts, form.upload)
         raise
@@ -152,14 +155,16 @@ async def receive_form(request: WebRequest, parts: WebParts) -> Received:
     return Received(form.upload, form.fields)
 
 
-async def receive_body(request: WebRequest, parts: WebParts, name: str) -> StoredUpload:
+async def receive_body(request: WebRequest, parts: WebParts, caller: Principal, name: str) -> StoredUpload:
     """The same for a body that is the file.
 
     Raises:
-        FileEmpty, TooLarge, Unsupported, UploadMalformed
+        FileEmpty, TooLarge, Unsupported, UploadMalformed, FileInfected, ScannerUnavailable
     """
     limit_bytes = parts.preferences.value.upload_limit_bytes
-    return await receive_upload(parts.files, _announced(request, limit_bytes), name=name, limit_bytes=limit_bytes)
+    body = _announced(request, limit_bytes)
+    async with infections_audited(parts.store, caller):
+        return await receive_upload(parts.files, body, name=name, limit_bytes=limit_bytes, scanner=parts.scanner)
 
 
 async def small_body(request: WebRequest, limit_bytes: int) -> bytes:
@@ -206,7 +211,7 @@ async def accept_upload(request: WebRequest, parts: WebParts, caller: Principal)
     """
     said = fields_of_texts(request.query_params)
     await parts.queue_bound.check(parts.store, caller, bulk=is_bulk(said.analyse, said.batch_id))
-    received = await receive_form(request, parts)
+    received = await receive_form(request, parts, caller)
     try:
         fields = fields_of_texts({**received.fields, **request.query_params})
         options = dataclasses.replace(options_of(fields, parts.config), force=True)

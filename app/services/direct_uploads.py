@@ -21,7 +21,9 @@ from app.domain.media import clean_name
 from app.domain.permissions import Principal
 from app.domain.submissions import NewUpload, UploadOut, UploadPart, UploadState, part_size_bytes, part_sizes_bytes
 from app.errors import PartsMissing, UploadLimit, UploadNotFound
+from app.integrations.clamd import Clamd
 from app.integrations.files import FileGone, Files
+from app.services.infections import infections_audited
 from app.services.uploads import StoredUpload, receive_upload, too_large
 
 LIFETIME = timedelta(hours=24)
@@ -102,21 +104,30 @@ async def expected_part_bytes(uow: UnitOfWork, upload_id: uuid.UUID, number: int
     return sizes[number - 1]
 
 
-async def complete_upload(store: Store, files: Files, principal: Principal, upload_id: uuid.UUID) -> DirectUpload:
+async def complete_upload(
+    store: Store, files: Files, principal: Principal, upload_id: uuid.UUID, *, scanner: Clamd | None = None
+) -> DirectUpload:
     """Put the parts together. No transaction is open meanwhile; doing it twice changes nothing.
 
     Raises:
         UploadNotFound, PartsMissing
-        Unsupported: it is no audio; the upload stays open, and a part can be sent again.
+        Unsupported, FileInfected: it is no audio, or no harmless one; the upload stays open, and a part can be sent again.
+        ScannerUnavailable
     """
     async with store.reading() as uow:
         upload = await find_upload(uow, principal, upload_id)
     if upload.sha256 is not None:
         return upload
     keys = await _checked_parts(files, upload)
-    stored = await receive_upload(
-        files, _joined(files, keys), name=upload.name, limit_bytes=upload.size_bytes, asset_id=upload.id
-    )
+    async with infections_audited(store, principal):
+        stored = await receive_upload(
+            files,
+            _joined(files, keys),
+            name=upload.name,
+            limit_bytes=upload.size_bytes,
+            asset_id=upload.id,
+            scanner=scanner,
+        )
     async with store.writing() as uow:
         upload = await _mark_complete(uow, principal, stored)
     for key in keys:

@@ -11,7 +11,8 @@ from typing import Self
 from app.domain.ids import new_id
 from app.domain.keys import audio_key
 from app.domain.media import SNIFF_BYTES, Container, clean_name, sniff_container
-from app.errors import FileEmpty, TooLarge, Unsupported
+from app.errors import FileEmpty, FileInfected, TooLarge, Unsupported
+from app.integrations.clamd import Clamd
 from app.integrations.files import Files
 
 
@@ -78,15 +79,36 @@ def _require_audio(head: bytes) -> Container:
 
 
 async def receive_upload(
-    files: Files, chunks: AsyncIterator[bytes], *, name: str, limit_bytes: int, asset_id: uuid.UUID | None = None
+    files: Files,
+    chunks: AsyncIterator[bytes],
+    *,
+    name: str,
+    limit_bytes: int,
+    asset_id: uuid.UUID | None = None,
+    scanner: Clamd | None = None,
 ) -> StoredUpload:
-    """Stream ``chunks`` to storage, for a new asset unless there is one already.
+    """Stream ``chunks`` to storage, for a new asset unless there is one already; then have them scanned, if there is a scanner.
 
     Raises:
-        FileEmpty, TooLarge, Unsupported: refused; nothing is left in storage.
+        FileEmpty, TooLarge, Unsupported, FileInfected, ScannerUnavailable: refused; nothing is left in storage.
     """
     inspector = _Inspector(limit_bytes)
     asset_id = asset_id or new_id()
     await files.put(audio_key(asset_id), inspector.watch(chunks))
     assert inspector.container is not None
-    return StoredUpload(asset_id, clean_name(name), inspector.sha256, inspector.size_bytes, inspector.container)
+    stored = StoredUpload(asset_id, clean_name(name), inspector.sha256, inspector.size_bytes, inspector.container)
+    if scanner is not None:
+        await _scan(files, scanner, stored)
+    return stored
+
+
+async def _scan(files: Files, scanner: Clamd, stored: StoredUpload) -> None:
+    """From storage: while a file still comes in, a slow sender would hold one of the scanner's few connections."""
+    key = audio_key(stored.asset_id)
+    try:
+        signature = await scanner.scan(files.stream(key, 0, stored.size_bytes))
+        if signature is not None:
+            raise FileInfected(signature=signature)
+    except BaseException:  # also if the caller went away meanwhile
+        await files.delete(key)
+        raise

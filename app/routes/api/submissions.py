@@ -97,11 +97,13 @@ async def _submit_body(parts: WebParts, once: Once, said: dict[str, str]) -> Res
     fields = fields_of_texts(said)
     options = options_of(fields, parts.config)
     await _check_room(parts, once.caller, fields)
-    return await _submit_file(parts, once, await receive_body(once.request, parts, fields.name or ""), options)
+    return await _submit_file(
+        parts, once, await receive_body(once.request, parts, once.caller, fields.name or ""), options
+    )
 
 
 async def _submit_form(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
-    received = await receive_form(once.request, parts)
+    received = await receive_form(once.request, parts, once.caller)
     try:
         fields = fields_of_texts({**received.fields, **said})
         options = options_of(fields, parts.config)

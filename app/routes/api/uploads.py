@@ -115,11 +115,11 @@ async def put_part(
     operation_id="completeUpload",
     summary="Complete an upload",
     tags=_TAGS,
-    responses={**_COMPLETE, **problems(404, 409, 415)},
+    responses={**_COMPLETE, **problems(404, 409, 415, 422)},
 )
 async def complete_upload(parts: Parts, caller: Caller, upload_id: UploadId) -> UploadOut:
     """All parts have been sent: they are put together and looked at. Completing it again changes nothing."""
-    upload = await direct_uploads.complete_upload(parts.store, parts.files, caller, upload_id)
+    upload = await direct_uploads.complete_upload(parts.store, parts.files, caller, upload_id, scanner=parts.scanner)
     return direct_uploads.upload_out(upload, [])
 
 
