@@ -91,6 +91,7 @@ def _lifespan(settings: Settings, static_version: str) -> Callable[[Litestar], A
                 preferences=LivePreferences(settings.preferences),
                 provider=identity_provider(settings),
                 rate_limits=rate_limits,
+                scanner=resources.scanner,
                 queue_bound=QueueBound(QueueLimits(settings.queue_limit, settings.queue_limit_per_owner)),
                 check_redis=resources.outside.check,
             )
