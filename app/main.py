@@ -25,6 +25,7 @@ from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts, WebRe
 from app.routes.docs import docs_router
 from app.routes.guards import UNASKED, requires_permission
 from app.routes.health import HEALTH_PREFIX, health_router
+from app.routes.metrics import metrics_router
 from app.routes.middleware import Envelope
 from app.routes.openapi import OwnProblems, openapi_config
 from app.routes.portal import portal_router
@@ -60,6 +61,8 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
         rate_limits=settings.rate_limits,
         api_keys_per_user=settings.api_keys_per_user,
         intranet=settings.intranet,
+        data_dir=settings.data_dir,
+        metrics_token=settings.metrics_token.get_secret_value() if settings.metrics_token else None,
     )
 
 
@@ -122,6 +125,7 @@ def create_app(settings: Settings) -> Litestar:
             auth_router(),
             docs_router(),
             health_router(),
+            metrics_router(),
             static_router(STATIC_DIR, static_version),
         ],
         lifespan=[_lifespan(settings, static_version)],

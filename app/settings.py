@@ -21,6 +21,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.addresses import IntranetHosts
 from app.domain.permissions import Role
 from app.domain.preferences import Preferences
+from app.domain.retention import DAYS_LIMIT, FEWEST_AUDIT_DAYS, ColdClass, Retention
 
 PREFIX = "EARMARK_"
 
@@ -180,6 +181,35 @@ class Settings(BaseSettings):
         None, ge=1, le=65535, description="Port on which a worker answers /metrics. Default: it does not."
     )
 
+    retention_audio_days: int = Field(
+        0, ge=0, le=DAYS_LIMIT, description="Days after which audio is deleted; 0: never; an admin may change it."
+    )
+    retention_results_days: int = Field(
+        0,
+        ge=0,
+        le=DAYS_LIMIT,
+        description="Days after which recordings are deleted with their results; 0: never; an admin may change it.",
+    )
+    retention_audit_days: int = Field(
+        0,
+        ge=0,
+        le=DAYS_LIMIT,
+        description="Days after which entries of the audit log are deleted, 30 at least; 0: never; an admin may change it.",
+    )
+    retention_cold_days: int = Field(
+        0,
+        ge=0,
+        le=DAYS_LIMIT,
+        description="Days after which audio on S3 moves to the cold storage class; 0: never; an admin may change it.",
+    )
+    retention_keep_reviewed: bool = Field(
+        True, description="Keep recordings that people have decided on, whatever their age; an admin may change it."
+    )
+    storage_cold_class: ColdClass = Field(
+        ColdClass.STANDARD_IA,
+        description="Cold storage class of S3: STANDARD_IA, ONEZONE_IA, INTELLIGENT_TIERING, GLACIER_IR.",
+    )
+
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least severe level that is logged."
     )
@@ -187,6 +217,13 @@ class Settings(BaseSettings):
         "auto", description="auto: console at a terminal, json elsewhere."
     )
     log_file: Path | None = Field(None, description="Also write the log to this file (rotated at 20 MB, five kept).")
+
+    @field_validator("retention_audit_days")
+    @classmethod
+    def _long_enough(cls, value: int) -> int:
+        if 0 < value < FEWEST_AUDIT_DAYS:
+            raise ValueError(f"must be 0 or at least {FEWEST_AUDIT_DAYS}")
+        return value
 
     @field_validator("trusted_proxies", "intranet_hosts", mode="before")
     @classmethod
@@ -306,6 +343,17 @@ class Settings(BaseSettings):
             upload_limit_bytes=self.upload_limit_bytes,
             organisation=self.organisation,
             footer=self.footer,
+            retention=self.retention,
+        )
+
+    @property
+    def retention(self) -> Retention:
+        return Retention(
+            audio_days=self.retention_audio_days,
+            results_days=self.retention_results_days,
+            audit_days=self.retention_audit_days,
+            cold_days=self.retention_cold_days,
+            keep_reviewed=self.retention_keep_reviewed,
         )
 
     @property

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import click
@@ -13,7 +17,7 @@ from granian.log import LogLevels
 
 from app.cli.ports import check_port
 from app.integrations.parents import die_with_parent
-from app.settings import load_settings
+from app.settings import Settings, load_settings
 
 if TYPE_CHECKING:
     from litestar import Litestar
@@ -23,6 +27,7 @@ _KILL_TIMEOUT_S = 5
 _RESPAWN_INTERVAL_S = 1.0
 # Of each request on its way so much is read ahead, several times over; granian's own 400 KB make uploads no faster.
 _BUFFER_BYTES = 192 * 1024
+_SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def application() -> Litestar:
@@ -39,6 +44,22 @@ def web() -> None:
     settings = load_settings()
     settings.prepare_data_dir()
     check_port(settings)
+    with _shared_counts(settings.web_processes):
+        _serve(settings)
+
+
+@contextmanager
+def _shared_counts(processes: int) -> Iterator[None]:
+    """Whichever of several processes is asked for metrics answers for all of them, through files in a folder."""
+    if processes == 1:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="earmark-metrics-") as folder:
+        os.environ[_SHARED_COUNTS] = folder  # prometheus_client reads it in the processes that granian starts
+        yield
+
+
+def _serve(settings: Settings) -> None:
     Granian(
         f"{__name__}:application",
         factory=True,

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 
 import click
+from prometheus_client import REGISTRY
 
-from app.settings import load_settings
+from app.integrations.gpus import GpuCollector
+from app.integrations.metrics_server import serving_metrics
+from app.settings import PREFIX, Settings, SettingsError, load_settings
 from workers.model import open_loader
 from workers.process import run_analysis
 
@@ -22,4 +27,26 @@ def worker() -> None:
     settings.prepare_data_dir()
     # Read when torch is loaded: its threads shall sleep between two products, others can use the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    sys.exit(run_analysis(settings, open_loader))
+    with _metrics(settings):
+        code = run_analysis(settings, open_loader)
+    sys.exit(code)
+
+
+@contextmanager
+def _metrics(settings: Settings) -> Iterator[None]:
+    """
+    Raises:
+        SettingsError: the port can't be listened on.
+    """
+    host, port, token = settings.worker_metrics_host, settings.worker_metrics_port, settings.metrics_token
+    if port is None:
+        yield
+        return
+    REGISTRY.register(GpuCollector())
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(serving_metrics(host, port, token=token.get_secret_value() if token else None))
+        except OSError as error:
+            reason = f"can't listen on port {port} of {host}: {error.strerror or error}"
+            raise SettingsError(f"{PREFIX}WORKER_METRICS_PORT: {reason}") from error
+        yield

@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from app.domain.genres import GENRES
 from app.inference.contracts import Network, Scores
 from app.inference.lanes import Lanes
+from app.metrics import BATCH_WINDOWS, DEVICE_BUSY
 
 _log = structlog.get_logger(__name__)
 
@@ -80,6 +82,27 @@ class _Item:
         return not self.request.answer.done()
 
 
+class _Busy:
+    """Counts the time in which the device has anything to do, once however many batches are in flight."""
+
+    def __init__(self) -> None:
+        self._batches = 0
+        self._since_s = 0.0
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        if not self._batches:
+            self._since_s = time.monotonic()
+        self._batches += 1
+        try:
+            yield
+        finally:
+            self._batches -= 1
+            now_s = time.monotonic()
+            DEVICE_BUSY.inc(now_s - self._since_s)
+            self._since_s = now_s
+
+
 class MicroBatcher:
     """Use it from one event loop: ``start``, any number of concurrent ``score``, ``close``.
 
@@ -96,6 +119,7 @@ class MicroBatcher:
         self._loops: list[asyncio.Task[None]] = []
         self._closing = False
         self._last_success: float | None = None
+        self._busy = _Busy()
 
     @property
     def state(self) -> BatcherState:
@@ -193,8 +217,12 @@ class MicroBatcher:
 
     async def _forward(self, batch: Sequence[_Item]) -> None:
         pictures = np.stack([item.picture for item in batch])
+        BATCH_WINDOWS.observe(len(batch))
         started = time.perf_counter()
-        probabilities = await asyncio.get_running_loop().run_in_executor(self._device, self._network.forward, pictures)
+        with self._busy.working():
+            probabilities = await asyncio.get_running_loop().run_in_executor(
+                self._device, self._network.forward, pictures
+            )
         forward_ms = 1_000 * (time.perf_counter() - started)
         _check(probabilities, len(batch))
         self._last_success = time.monotonic()

@@ -18,6 +18,7 @@ from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip
 from app.inference.sandbox import ProcessDied, Sandbox, clip_of
+from app.metrics import DECODER_RESTARTS
 
 _log = structlog.get_logger(__name__)
 _MODULE = "app.inference.decoder_process"
@@ -144,6 +145,7 @@ class SandboxedDecoder:
         finally:
             try:
                 if not usable and not self._closed:
+                    DECODER_RESTARTS.inc()
                     process.restart()
             finally:
                 self._idle.put_nowait(process)

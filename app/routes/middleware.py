@@ -12,8 +12,10 @@ from typing import cast
 from urllib.parse import urlsplit
 
 import structlog
-from litestar.enums import ScopeType
+from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
+
+from app.metrics import HTTP_DURATION, HTTP_REQUESTS
 
 log = structlog.stdlib.get_logger(__name__)
 
@@ -21,6 +23,9 @@ _SANE_REQUEST_ID = re.compile(r"[A-Za-z0-9._-]{8,64}")
 # In the state of a request: what its caller may still ask for, as headers of the answer.
 QUOTA_HEADERS = "quota_headers"
 _QUIET_PREFIXES = ("/health/", "/static/")
+_CLIENT_GONE = 499
+_METHODS = frozenset(HttpMethod)
+_STREAM = (b"content-type", b"text/event-stream")
 _DRAIN_LIMIT_BYTES = 64_000_000
 _DRAIN_LIMIT_S = 15.0
 # A one-time link is a secret that is part of the path.
@@ -57,6 +62,15 @@ def _log_access(scope: HTTPScope, status: int, started: float) -> None:
     write = log.debug if quiet else log.info
     duration_ms = round((time.perf_counter() - started) * 1000, 1)
     write("request", method=scope["method"], path=path, status=status, duration_ms=duration_ms, **extra)
+
+
+def _count(scope: HTTPScope, status: int, started: float, *, stream: bool) -> None:
+    """By the pattern of the path, of which there are as many as routes. Streams end when their reader leaves: no duration."""
+    method = scope["method"] if scope["method"] in _METHODS else "other"
+    route = scope.get("path_template") or "none"
+    HTTP_REQUESTS.labels(method, route, status).inc()
+    if not stream:
+        HTTP_DURATION.labels(method, route).observe(time.perf_counter() - started)
 
 
 async def _send_last_resort(send: Send) -> None:
@@ -113,11 +127,11 @@ class Envelope:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        started, status, request_id = time.perf_counter(), 0, _request_id(scope)
+        started, status, stream, request_id = time.perf_counter(), 0, False, _request_id(scope)
         body = _RequestBody(scope, receive)
 
         async def send_with_headers(message: Message) -> None:
-            nonlocal status
+            nonlocal status, stream
             if message["type"] == "http.response.start":
                 status = message["status"]
                 if status >= HTTPStatus.BAD_REQUEST:
@@ -125,6 +139,7 @@ class Envelope:
                 said = [*message["headers"], (b"x-request-id", request_id.encode())]
                 said += scope["state"].get(QUOTA_HEADERS, ())
                 names = {name.lower() for name, _ in said}
+                stream = any((name.lower(), value.partition(b";")[0]) == _STREAM for name, value in said)
                 message["headers"] = [*said, *(header for header in self._headers if header[0] not in names)]
             await send(message)
 
@@ -137,4 +152,5 @@ class Envelope:
                 log.exception("unexpected error in the answer to an error")
                 await _send_last_resort(send_with_headers)
             finally:
-                _log_access(scope, status or 499, started)
+                _log_access(scope, status or _CLIENT_GONE, started)
+                _count(scope, status or _CLIENT_GONE, started, stream=stream)

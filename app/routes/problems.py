@@ -45,7 +45,7 @@ log = structlog.stdlib.get_logger(__name__)
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 SIGN_IN_PATH = "/sign-in"
 _CHALLENGE = 'Bearer realm="earmark"'
-_MACHINE_PREFIXES = ("/api/", "/health/", "/openapi.json", "/static/")
+_MACHINE_PREFIXES = ("/api/", "/health/", "/metrics", "/openapi.json", "/static/")
 
 # What database and storage raise when they can't be reached.
 _OUTAGES = (OperationalError, InterfaceError, PoolTimeout, StorageError, ConnectionError)
