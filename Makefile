@@ -79,7 +79,7 @@ layers:
 	$(BIN)/lint-imports
 
 unit:
-	$(BIN)/python -m pytest --numprocesses auto
+	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder
 
 format: ## let ruff format and mend what it can
 	$(BIN)/ruff format $(CODE)
