@@ -11,6 +11,7 @@ from litestar import Response, Router, get
 
 from app.routes.deps import Parts, WebParts
 from app.routes.guards import public
+from app.services.monitoring import Figures
 from app.services.workers import WorkersStatus, workers_status
 
 log = structlog.stdlib.get_logger(__name__)
@@ -26,14 +27,22 @@ class Live(msgspec.Struct, frozen=True):
     status: Literal["ok"]
 
 
-class Ready(msgspec.Struct, frozen=True):
-    """``degraded``: uploads are accepted and kept, but nobody works on them right now."""
+class Ready(msgspec.Struct, frozen=True, kw_only=True):
+    """Each part, and whether the work goes on. Null is what nobody can tell, because the database does not answer.
+
+    ``status``: degraded means that uploads are accepted and kept, but are not analysed as they should be right now.
+    ``workers``: down if none is ready; degraded if one says that something hinders it, or if somebody has waited for long and
+    nothing is done. ``last_result_age_s``: none before the first result.
+    """
 
     status: State
     database: State
     storage: State
     redis: State
     workers: State
+    workers_ready: int | None = None
+    last_result_age_s: float | None = None
+    longest_wait_s: float | None = None
 
 
 @get("/live", opt=_PROBES, include_in_schema=False)
@@ -42,25 +51,52 @@ async def live() -> Live:
     return Live("ok")
 
 
-async def _workers(parts: WebParts) -> WorkersStatus:
+async def _workers(parts: WebParts) -> tuple[WorkersStatus, Figures]:
     async with parts.store.reading() as uow:
-        return await workers_status(uow)
+        status = await workers_status(uow)
+    return status, await parts.figures.read(parts.store)
+
+
+def _state_of(probe: object) -> State:
+    return "down" if isinstance(probe, BaseException) else "ok"
+
+
+def _state_of_workers(status: WorkersStatus, figures: Figures) -> State:
+    if not status.ready:
+        return "down"
+    return "degraded" if status.trouble or figures.stalled else "ok"
+
+
+def _ready(database: tuple[WorkersStatus, Figures] | BaseException, storage: State, redis: State) -> Ready:
+    if isinstance(database, BaseException):
+        return Ready(status="down", database="down", storage=storage, redis=redis, workers="down")
+    status, figures = database
+    workers = _state_of_workers(status, figures)
+    well = redis == workers == "ok"
+    return Ready(
+        status="down" if storage == "down" else "ok" if well else "degraded",
+        database="ok",
+        storage=storage,
+        redis=redis,
+        workers=workers,
+        workers_ready=status.ready,
+        last_result_age_s=figures.last_result_age_s,
+        longest_wait_s=figures.longest_wait_s(bulk=False),
+    )
 
 
 @get("/ready", opt=_PROBES, include_in_schema=False)
 async def ready(parts: Parts) -> Response[Ready]:
     """503 while the database or the storage can't be reached: then nothing works. Without a worker or Redis uploads are
     still accepted, so the answer is 200 and ``degraded``."""
-    workers, storage, redis = await asyncio.gather(
-        *(asyncio.wait_for(probe, _TIMEOUT_S) for probe in (_workers(parts), parts.files.check(), parts.check_redis())),
+    database, storage, redis = await asyncio.gather(
+        asyncio.wait_for(_workers(parts), _TIMEOUT_S),
+        asyncio.wait_for(parts.files.check(), _TIMEOUT_S),
+        asyncio.wait_for(parts.check_redis(), _TIMEOUT_S),
         return_exceptions=True,
     )
-    down: list[State] = ["down" if isinstance(part, BaseException) else "ok" for part in (workers, storage, redis)]
-    has_worker = isinstance(workers, WorkersStatus) and workers.ready > 0
-    essential = "down" not in down[:2]
-    status: State = "down" if not essential else "ok" if has_worker and down[2] == "ok" else "degraded"
-    body = Ready(status, down[0], down[1], down[2], "ok" if has_worker else "down")
-    return Response(body, status_code=200 if essential else 503)
+    body = _ready(database, _state_of(storage), _state_of(redis))
+    return Response(body, status_code=503 if body.status == "down" else 200)
 
 
 def health_router() -> Router:

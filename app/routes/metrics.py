@@ -66,9 +66,8 @@ def _queue(figures: Figures) -> Iterator[Metric]:
     age = _gauge("queue_oldest_age_seconds", "How long the first job has waited that nobody has begun with.", "lane")
     for lane, bulk in (("urgent", False), ("bulk", True)):
         waiting = [one for one in figures.pending if one.state is JobState.QUEUED and one.bulk is bulk]
-        since = min((one.since for one in waiting if one.since), default=figures.read_at)
         length.add_metric([lane], sum(one.jobs for one in waiting))
-        age.add_metric([lane], (figures.read_at - since).total_seconds())
+        age.add_metric([lane], figures.longest_wait_s(bulk=bulk))
     yield from (length, age)
 
 

@@ -12,12 +12,14 @@ from app.db.repositories import monitoring as repository
 from app.db.repositories.monitoring import Finished, Pending
 from app.db.uow import Store, UnitOfWork
 from app.domain.ids import utc_now
+from app.domain.jobs import JobState
 from app.domain.workers import WORKER_GONE_AFTER_S, WorkerState
 
 # What "recent" means in the names of metrics.
 RECENT = timedelta(minutes=5)
 _MOST_SPANS = 1000
 _FRESH_S = 5.0
+_STALLED_AFTER_S = 300.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,18 @@ class Figures:
     due_deliveries: int
     oldest_due_delivery_s: float | None
     webhook_attempts: tuple[int, int]
+
+    def longest_wait_s(self, *, bulk: bool) -> float:
+        """How long the first queued job has waited that nobody has begun with; 0 if there is none."""
+        waiting = [one for one in self.pending if one.state is JobState.QUEUED and one.bulk is bulk]
+        since = min((one.since for one in waiting if one.since), default=self.read_at)
+        return max(0.0, (self.read_at - since).total_seconds())
+
+    @property
+    def stalled(self) -> bool:
+        """Somebody waits, and nothing has been done for longer than anything but a fault explains."""
+        idle = self.last_result_age_s is None or self.last_result_age_s > _STALLED_AFTER_S
+        return idle and self.longest_wait_s(bulk=False) > _STALLED_AFTER_S
 
 
 async def read_figures(uow: UnitOfWork) -> Figures:

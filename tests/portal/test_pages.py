@@ -102,6 +102,15 @@ async def test_theme_comes_from_the_cookie(una):
     assert 'data-theme="auto"' in (await una.get("/")).text
 
 
+async def test_every_page_says_what_hinders_a_worker(una, web_store):
+    async with web_store.writing() as uow:
+        await report_worker(uow, new_id(), WorkerState.READY, message="genres/2 is damaged")
+    page = (await una.get("/library")).text
+    assert "A worker needs attention." in page
+    assert "genres/2 is damaged" in page
+    assert "Nothing is being analysed right now." not in page
+
+
 async def test_every_page_says_that_nobody_works(una, web_store):
     for path in ("/", "/library", "/help"):
         assert "Nothing is being analysed right now." in (await una.get(path)).text

@@ -1,4 +1,5 @@
-"""What every page says on top: that the starter is active, that nobody works on the queue, that a webhook was given up."""
+"""What every page says on top: that the starter is active, that nobody works on the queue or somebody can't as they should,
+that a webhook was given up."""
 
 from __future__ import annotations
 
@@ -26,6 +27,7 @@ async def provide_notices(request: WebRequest, parts: NamedDependency[WebParts])
         worker_missing=workers.ready == 0 and workers.starting == 0,
         worker_starting=workers.ready == 0 and workers.starting > 0,
         worker_message=workers.message,
+        worker_trouble=workers.trouble,
         webhooks_given_up=given_up,
     )
 

@@ -22,6 +22,7 @@ class Notices(msgspec.Struct, frozen=True, kw_only=True):
     worker_missing: bool
     worker_starting: bool
     worker_message: str | None
+    worker_trouble: str | None
     webhooks_given_up: int
 
 
