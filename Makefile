@@ -71,6 +71,7 @@ check: lint types layers ## lint, types and layer contracts
 lint:
 	$(BIN)/ruff check $(CODE)
 	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive app workers tools alembic
 
 types:
 	$(BIN)/mypy
