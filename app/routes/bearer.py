@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass
 from typing import Any
 
 import structlog
@@ -20,11 +21,22 @@ from app.services.coalescing import Coalesced
 
 log = structlog.stdlib.get_logger(__name__)
 
+# So long a key is taken for what it was, as far as other processes are concerned; what this one writes counts at once.
+_KEY_FRESH_S = 1.0
 # Writing down that a key was used is worth one write in this time, not one for each request.
 _KEY_USE_INTERVAL_S = 60.0
-_MOST_SEEN = 10_000
+_MOST_RECENT = 10_000
 # Claims that name a program or a person, the best first.
 _NAME_CLAIMS = ("name", "preferred_username", "client_id", "azp", "sub")
+
+
+@dataclass(frozen=True, slots=True)
+class _Recent:
+    """Whose a key was, and how long that may be relied on."""
+
+    principal: Principal
+    commits: int
+    until_s: float
 
 
 class Bearers:
@@ -33,7 +45,7 @@ class Bearers:
     def __init__(self) -> None:
         self._key_noted_at: dict[uuid.UUID, float] = {}
         self._keys: Coalesced[str, Principal] = Coalesced()
-        self._seen: dict[str, Principal] = {}
+        self._recent: dict[str, _Recent] = {}
 
     async def principal_of(self, parts: WebParts, authorization: str) -> Principal:
         """
@@ -43,24 +55,24 @@ class Bearers:
         """
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
-        principal = await self._find(parts, scheme, token)
-        if len(self._seen) >= _MOST_SEEN:
-            self._seen.clear()
-        self._seen[hash_token(authorization)] = principal
-        return principal
-
-    async def _find(self, parts: WebParts, scheme: str, token: str) -> Principal:
         if scheme.lower() != "bearer" or not token:
             raise TokenRefused
         if token.startswith(API_KEY_MARK) or parts.provider is None or parts.config.oidc_audience is None:
             return await self._by_key(parts, token)
         return await _by_access_token(parts, token)
 
-    def guess(self, authorization: str) -> Principal | None:
-        """Whose it was last. To count requests with, while whether it still holds is being looked up; never to let in."""
-        return self._seen.get(hash_token(authorization))
-
     async def _by_key(self, parts: WebParts, token: str) -> Principal:
+        key_hash, commits, now_s = hash_token(token), parts.store.database.commits, time.monotonic()
+        recent = self._recent.get(key_hash)
+        if recent is not None and recent.commits == commits and now_s < recent.until_s:
+            return recent.principal
+        principal = await self._look_up(parts, token)
+        if len(self._recent) >= _MOST_RECENT:
+            self._recent.clear()
+        self._recent[key_hash] = _Recent(principal, commits, now_s + _KEY_FRESH_S)
+        return principal
+
+    async def _look_up(self, parts: WebParts, token: str) -> Principal:
         async def find(tokens: Collection[str]) -> dict[str, Principal]:
             async with parts.store.reading() as uow:
                 return await api_keys.principals_of_api_keys(uow, tokens)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import functools
 import hashlib
 import hmac
 from urllib.parse import urlsplit
@@ -13,7 +13,6 @@ from litestar.enums import RequestEncodingType, ScopeType
 from litestar.middleware import ASGIMiddleware
 from litestar.types import ASGIApp, Receive, Scope, Send
 
-from app.domain.permissions import Principal
 from app.errors import CsrfFailed, HostRefused
 from app.routes.bearer import Bearers
 from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
@@ -90,16 +89,20 @@ async def _check_csrf(request: WebRequest) -> None:
 # --- local mode
 
 
-def _host_name(request: WebRequest) -> str | None:
+@functools.lru_cache(maxsize=64)
+def _host_name(authority: str) -> str | None:
     try:
-        return urlsplit(f"//{request.headers.get('host', '')}").hostname
+        return urlsplit(f"//{authority}").hostname
     except ValueError:
         return None
 
 
 def check_host(request: WebRequest, config: WebConfig) -> None:
     """In local mode a name that some web site made point to this machine (DNS rebinding) opens nothing."""
-    if config.local_mode and _host_name(request) not in _LOOPBACK_NAMES | {urlsplit(config.base_url).hostname}:
+    if not config.local_mode:
+        return
+    name = _host_name(request.headers.get("host", ""))
+    if name not in _LOOPBACK_NAMES and name != _host_name(config.base_url.partition("//")[2]):
         raise HostRefused
 
 
@@ -128,7 +131,8 @@ class Authentication(ASGIMiddleware):
         to_api = request.scope["path"].startswith(API_PREFIX)
         quota: Quota | None = None
         if to_api and authorization is not None:
-            scope["user"], quota = await self._bearer(parts, authorization)
+            scope["user"] = principal = await self._bearers.principal_of(parts, authorization)
+            quota = await self._quotas.take(parts, principal)
         elif session := await _by_cookie(parts, request):
             scope["user"], scope["auth"] = session.principal, session
             await _check_csrf(request)
@@ -137,19 +141,6 @@ class Authentication(ASGIMiddleware):
             scope["state"][QUOTA_HEADERS] = quota.headers()
             quota.check()
         await next_app(scope, receive, send)
-
-    async def _bearer(self, parts: WebParts, authorization: str) -> tuple[Principal, Quota | None]:
-        """Who it is and what they have left. Both are asked at the same time if the token was seen before."""
-        known = self._bearers.guess(authorization)
-        if known is None:
-            principal = await self._bearers.principal_of(parts, authorization)
-            return principal, await self._quotas.take(parts, principal)
-        counting = asyncio.create_task(self._quotas.take(parts, known))
-        try:
-            principal = await self._bearers.principal_of(parts, authorization)
-        finally:
-            quota = await counting
-        return principal, quota
 
 
 async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:

@@ -22,7 +22,8 @@ def public(reason: str) -> dict[str, object]:
     return {"public": reason}
 
 
-def requires_permission(connection: Connection, handler: BaseRouteHandler) -> None:
+async def requires_permission(connection: Connection, handler: BaseRouteHandler) -> None:
+    """Async, although it waits for nothing: Litestar would give a plain function a thread for every request."""
     if handler.opt.get("public"):
         return
     if connection.user is None:
