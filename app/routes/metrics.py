@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import structlog
 from litestar import Response, Router, get
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -23,6 +24,8 @@ from app.errors import NotFound, TokenRefused
 from app.routes.deps import Parts, WebParts, WebRequest
 from app.routes.guards import UNASKED, public
 from app.services.monitoring import Figures
+
+log = structlog.stdlib.get_logger(__name__)
 
 METRICS_PATH = "/metrics"
 # Several web processes share their counts in the folder that this variable of prometheus_client names.
@@ -111,7 +114,7 @@ def _installation(parts: WebParts, figures: Figures | None) -> Iterator[Metric]:
     yield from _single("queue_limit_jobs", "Jobs that may wait in each lane.", parts.queue_bound.limits.jobs)
 
 
-def disk(folder: Path) -> Iterator[Metric]:
+def _disk(folder: Path) -> Iterator[Metric]:
     """Of the file system that holds the data folder."""
     usage = shutil.disk_usage(folder)
     yield from _single("disk_free_bytes", "Free space where the data folder lies.", usage.free)
@@ -146,12 +149,21 @@ def _text(metrics: Sequence[Metric]) -> bytes:
 _OF_THE_DATABASE: Sequence[Callable[[Figures], Iterator[Metric]]] = (_jobs, _queue, _results, _webhooks)
 
 
+def metrics_of(parts: WebParts, figures: Figures | None) -> list[Metric]:
+    """Without figures, because the database does not answer, only what needs none."""
+    metrics = [*_installation(parts, figures), *_disk(parts.config.data_dir)]
+    if figures is not None:
+        metrics += [metric for read in _OF_THE_DATABASE for metric in read(figures)]
+    return metrics
+
+
 async def _figures(parts: WebParts) -> Figures | None:
     """None while the database does not answer: then the other metrics are all the more wanted."""
     try:
         async with asyncio.timeout(_TIMEOUT_S):
             return await parts.figures.read(parts.store)
-    except Exception:  # noqa: BLE001  whatever it is, earmark_database_up tells it
+    except Exception as error:  # noqa: BLE001  whatever it is, earmark_database_up tells it
+        log.warning("figures can't be read", error=f"{type(error).__name__}: {error}"[:300])
         return None
 
 
@@ -175,10 +187,7 @@ def _check_token(request: WebRequest, token: str | None) -> None:
 )
 async def metrics(request: WebRequest, parts: Parts) -> Response[bytes]:
     _check_token(request, parts.config.metrics_token)
-    figures = await _figures(parts)
-    found = [*_installation(parts, figures), *disk(parts.config.data_dir)]
-    if figures is not None:
-        found += [metric for read in _OF_THE_DATABASE for metric in read(figures)]
+    found = metrics_of(parts, await _figures(parts))
     return Response(await asyncio.to_thread(_text, found), media_type=CONTENT_TYPE_LATEST)
 
 
