@@ -189,6 +189,7 @@ async def test_microphone_is_heard_listened_to_and_sent(site, page):
     await expect(dialog.get_by_text("0:02 / 0:30")).to_be_visible()
     await dialog.get_by_role("button", name="Stop").click()
     take = dialog.get_by_label("Your recording")
+    await expect(take).to_be_visible()
     await take.evaluate("(audio) => audio.play()")
     await page.wait_for_function("() => document.querySelector('[data-take]').currentTime > 0.2")
     await dialog.get_by_role("button", name="Send").click()
