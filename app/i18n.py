@@ -85,7 +85,7 @@ class Reader:
         return str(format_timedelta(timedelta(seconds=seconds), locale=self.locale))
 
     def size(self, size_bytes: int) -> str:
-        for unit, factor in (("MB", 1e6), ("kB", 1e3)):
+        for unit, factor in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
             if size_bytes >= factor:
                 return f"{self.number(size_bytes / factor, 1)} {unit}"
         return f"{self.number(size_bytes)} B"

@@ -34,6 +34,7 @@ from workers.deliveries import Postman
 from workers.examination import Examiner
 from workers.following import Follower
 from workers.heartbeat import Heartbeat
+from workers.retention import Retainer
 from workers.serving import Loader, ModelUnavailable, Serving
 from workers.shadowing import Shadow
 from workers.sources import SourceFetcher
@@ -49,6 +50,7 @@ EXIT_MODEL = 3
 _EXIT_INTERRUPTED = 130
 _FEWEST_JOBS = 4
 _FETCH_EVERY_S = 1.0
+_RETAIN_EVERY_S = 10.0
 _CLOCK_EVERY_S = 2.0
 _NO_MODEL = (
     "No model is active. Import one (earmark model import PATH) and activate it (earmark model activate NAME), "
@@ -96,8 +98,13 @@ async def _chores(settings: Settings) -> int:
     async with open_resources(settings) as parts:
         log.info("chores started")
         sources = SourceFetcher(settings.intranet, settings.preferences)
+        retainer = Retainer(settings.preferences, settings.storage_cold_class)
         async with asyncio.TaskGroup() as group:
-            more = [Chore(sources.fetch_due, _FETCH_EVERY_S), Chore(ClockWatch().look, _CLOCK_EVERY_S)]
+            more = [
+                Chore(sources.fetch_due, _FETCH_EVERY_S),
+                Chore(retainer.do_round, _RETAIN_EVERY_S),
+                Chore(ClockWatch().look, _CLOCK_EVERY_S),
+            ]
             group.create_task(do_chores(parts, stop, more))
             group.create_task(Postman(parts).run(stop))
     log.info("chores stopped")

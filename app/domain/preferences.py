@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from app.domain.retention import Retention
+
 
 class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     """The values in force. Each one that no admin has set has the default of the settings."""
@@ -17,3 +19,4 @@ class Preferences(msgspec.Struct, frozen=True, kw_only=True):
     footer: Annotated[str, Meta(max_length=300, description="Notice at the foot of every page")] = ""
     reviews_per_item: Annotated[int, Meta(ge=1, le=3, description="Independent reviews before an item is decided")] = 1
     spot_check_share: Annotated[float, Meta(ge=0, le=1, description="Share of certain results to review anyway")] = 0.0
+    retention: Annotated[Retention, Meta(description="How long things are kept")] = Retention()

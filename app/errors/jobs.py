@@ -22,7 +22,7 @@ class JobStateConflict(Conflict):
 class AudioGone(NotFound):
     code = "audio_gone"
     title = N_("The audio is not kept")
-    detail = N_("The file could not be analysed, so it was not kept. Please upload it again.")
+    detail = N_("The file could not be analysed, or the time for which audio is kept is over. Please upload it again.")
 
 
 class SpectrogramNotReady(Conflict):

@@ -66,6 +66,22 @@ class Files:
         except FileNotFoundError as error:
             raise FileGone(source) from error
 
+    @property
+    def has_storage_classes(self) -> bool:
+        """Can a file move to a cheaper class of storage? Not in a local folder."""
+        return not isinstance(self._store, LocalStore)
+
+    async def move_to_class(self, key: str, storage_class: str) -> None:
+        """Write the file anew, in another storage class of S3; until the last byte is there, the old one is read."""
+        await obstore.put_async(
+            self._store,
+            key,
+            self.stream(key, 0, await self.size_bytes(key)),
+            chunk_size=self._part_bytes,
+            max_concurrency=self._at_once,
+            attributes={"Storage-Class": storage_class},
+        )
+
     async def signed_puts(self, keys: Sequence[str], lifetime: timedelta) -> list[str] | None:
         """Addresses to which whoever has them may send the files by PUT; None if the store is a local folder."""
         if isinstance(self._store, LocalStore):

@@ -12,9 +12,11 @@ from app.db.repositories import audit as repository
 from app.db.uow import UnitOfWork
 from app.domain.administration import AuditEntryOut, AuditFilter, AuditPage
 from app.domain.ids import first_id_of
-from app.domain.permissions import Principal
+from app.domain.permissions import Principal, Role
 
 PAGE_LIMIT = 100
+# Who does what nobody has asked for at that moment.
+EARMARK = Principal("Earmark", Role.ADMIN)
 
 
 def record(

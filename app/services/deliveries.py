@@ -24,7 +24,7 @@ from app.db.repositories import webhooks as repository
 from app.db.uow import UnitOfWork
 from app.db.vault import SealBroken, Vault
 from app.domain.ids import utc_now
-from app.domain.permissions import Permission, Principal, Role
+from app.domain.permissions import Permission, Principal
 from app.domain.tokens import WEBHOOK_MARK
 from app.domain.webhooks import (
     DISABLE_AFTER,
@@ -44,7 +44,6 @@ log = structlog.stdlib.get_logger(__name__)
 # Who takes a delivery up and is not heard of again has it taken away; twice the longest attempt is enough.
 LEASE_S = 2 * SEND_TIMEOUT_S
 _GONE = 410
-_EARMARK = Principal("Earmark", Role.ADMIN)
 
 
 # --- the outbox
@@ -248,4 +247,4 @@ def _note_health(uow: UnitOfWork, endpoint: WebhookEndpoint, outcomes: Sequence[
 def _disable(uow: UnitOfWork, endpoint: WebhookEndpoint, reason: DisabledReason) -> None:
     endpoint.disabled_at, endpoint.disabled_reason = utc_now(), reason
     details = {"url": endpoint.url, "reason": reason}
-    audit.record(uow, _EARMARK, "webhook.disable", target_type="webhook", target_id=endpoint.id, details=details)
+    audit.record(uow, audit.EARMARK, "webhook.disable", target_type="webhook", target_id=endpoint.id, details=details)

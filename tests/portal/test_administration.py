@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select, update
 
-from app.db.models import AuditEntry, Job, User
+from app.db.models import Asset, AuditEntry, Job, User
 from app.domain.failures import Failure, FailureCode
 from app.domain.ids import utc_now
 from app.domain.jobs import JobKind
@@ -32,7 +32,7 @@ SETTINGS = {
     "reviews_per_item": "2",
     "spot_check_percent": "2.5",
 }
-PAGES = ("/admin/settings", "/admin/people", "/admin/models", "/admin/audit")
+PAGES = ("/admin/settings", "/admin/people", "/admin/models", "/admin/audit", "/admin/retention")
 
 
 @pytest.fixture
@@ -102,6 +102,49 @@ async def test_wrong_settings_are_refused_whole(ada, web_store):
         answer = await ada.post("/admin/settings", data=SETTINGS | {name: value})
         assert (answer.status_code, 'class="toast"' in answer.text) == (400, True), (name, value)
     assert await _audit(web_store, "preferences.change") == []
+
+
+# --- retention
+
+RETENTION = {"audio_days": "30", "results_days": "", "cold_days": "0", "audit_days": "365", "keep_reviewed": "1"}
+
+
+async def test_retention_is_tried_out_before_it_is_saved(ada, una, web_store):
+    job = await make_job(web_store, await make_principal(web_store))
+    await finish_job(web_store, job.id)
+    async with web_store.writing() as uow:
+        await uow.session.execute(update(Job).values(finished_at=utc_now() - timedelta(days=31)))
+    assert "Nothing is over its time." in (await ada.get("/admin/retention")).text
+    preview = (await ada.post("/admin/retention/preview", data=RETENTION)).text
+    assert "Would delete the audio of recordings: 1 (1.2 kB)" in preview
+    assert "Nothing is over its time." in (await ada.get("/admin/retention")).text
+    assert "Saved" in (await ada.post("/admin/retention", data=RETENTION)).text
+    assert "Would delete the audio of recordings: 1 (1.2 kB)" in (await ada.get("/admin/retention")).text
+    await ada.post("/admin/settings", data=SETTINGS)
+    [entry] = [entry for entry in await _audit(web_store, "preferences.change") if entry.target_id == "retention"]
+    assert (entry.details["from"]["audio_days"], entry.details["to"]["audio_days"]) == (0, 30)
+    assert 'name="audio_days" min="0" max="36500" step="1" value="30"' in (await ada.get("/admin/retention")).text
+    assert (await una.post("/admin/retention", data=RETENTION)).status_code == 403
+    assert (await una.post("/admin/retention/preview", data=RETENTION)).status_code == 403
+
+
+async def test_wrong_retention_is_refused_whole(ada, web_store):
+    for name, value in (("audio_days", "-1"), ("audio_days", "x"), ("results_days", "40000"), ("audit_days", "29")):
+        for address in ("/admin/retention", "/admin/retention/preview"):
+            assert (await ada.post(address, data=RETENTION | {name: value})).status_code == 400, (name, value)
+    assert (await ada.post("/admin/retention", data={"audio_days": "1"})).status_code == 400
+    assert await _audit(web_store, "preferences.change") == []
+
+
+async def test_a_recording_whose_audio_is_gone_says_so(una, web_store):
+    job = await make_job(web_store, await make_principal(web_store))
+    await finish_job(web_store, job.id)
+    assert "<audio" in (await una.get(f"/jobs/{job.id}")).text
+    async with web_store.writing() as uow:
+        await uow.session.execute(update(Asset).values(storage_key=None))
+    text = (await una.get(f"/jobs/{job.id}")).text
+    assert "is no longer kept" in text
+    assert "<audio" not in text
 
 
 # --- people

@@ -17,6 +17,7 @@ from app.routes.portal import (
     jobs,
     library,
     notices,
+    retention,
     reviews,
     webhooks,
 )
@@ -44,6 +45,7 @@ def portal_router() -> Router:
         *audit.HANDLERS,
         *dashboard.HANDLERS,
         *library.HANDLERS,
+        *retention.HANDLERS,
         *reviews.HANDLERS,
         *webhooks.HANDLERS,
         notices.notices_part,

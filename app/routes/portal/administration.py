@@ -84,8 +84,8 @@ def _number(form: FormMultiDict, name: str, factor: float = 1) -> float:
     return value * factor
 
 
-def _wanted(form: FormMultiDict) -> Preferences:
-    """What the form says, checked.
+def _wanted(form: FormMultiDict, current: Preferences) -> Preferences:
+    """What the form says, checked; what it does not speak of stays.
 
     Raises:
         RequestMalformed: a value is missing or outside of its bounds.
@@ -99,15 +99,16 @@ def _wanted(form: FormMultiDict) -> Preferences:
         "spot_check_share": round(_number(form, "spot_check_percent", 0.01), 4),
     }
     try:
-        return msgspec.convert(values, Preferences)
+        return msgspec.convert({**msgspec.to_builtins(current), **values}, Preferences)
     except msgspec.ValidationError:
         raise RequestMalformed from None
 
 
 @post(f"{ADDRESS}/settings", opt=_CHANGE, status_code=200)
 async def change_settings(request: WebRequest, parts: Parts, caller: Caller) -> Template:
-    wanted = _wanted(await request.form())
+    form = await request.form()
     async with parts.store.writing() as uow:
+        wanted = _wanted(form, await preferences.current(uow, parts.config.defaults))
         await preferences.change(uow, caller, wanted, parts.config.defaults)
     parts.preferences.forget()
     toast = Toast(text=reader_of(request).gettext(N_("Saved. It counts from now on.")), good=True)
