@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit format lock clean messages screenshots openapi bench-peers bench-portal bench-api bench-reviews
+.PHONY: help run setup setup-dev test check lint types layers unit test-faults format lock clean messages screenshots openapi bench-peers bench-portal bench-api bench-reviews
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -81,6 +81,9 @@ layers:
 
 unit:
 	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder
+
+test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (half an hour)
+	$(BIN)/python -m pytest --numprocesses 3 -m long
 
 format: ## let ruff format and mend what it can
 	$(BIN)/ruff format $(CODE)

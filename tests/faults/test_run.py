@@ -19,6 +19,7 @@ from app.db.uow import Store
 from app.domain.jobs import JobKind
 from app.services.models import NewModel, activate_model, register_model
 from app.settings import Settings
+from tests.support.families import family_of
 from tests.support.outside import RecordingOutside
 from tests.support.processes import free_port
 from tests.support.waiting import is_alive, wait_until, wait_until_gone
@@ -63,13 +64,7 @@ class Run:
 
     def family(self) -> dict[int, str]:
         """The supervisor's living children and grandchildren, with their command lines."""
-        found: dict[int, str] = {}
-        parents = {self.process.pid}
-        while parents:
-            children = {pid for parent in parents for pid in children_of(parent)} - found.keys()
-            found |= {pid: command_of(pid) for pid in children}
-            parents = children
-        return {pid: command for pid, command in found.items() if is_alive(pid)}
+        return family_of(self.process.pid)
 
     def wait_for_process(self, words: str, *, other_than: int = 0) -> int:
         def search() -> int:
@@ -84,21 +79,6 @@ class Run:
             except ProcessLookupError:
                 continue
         self.process.communicate()
-
-
-def children_of(pid: int) -> list[int]:
-    try:
-        tasks = list(Path(f"/proc/{pid}/task").iterdir())
-        return [int(child) for task in tasks for child in (task / "children").read_text().split()]
-    except OSError:
-        return []
-
-
-def command_of(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
-    except OSError:
-        return ""
 
 
 async def prepare(data_dir: Path) -> None:

@@ -61,9 +61,12 @@ class PostgresServer:
     def stop(self, mode: str = "fast") -> None:
         self._run(_binaries() / "pg_ctl", "-D", self.base / "data", "-m", mode, "-w", "stop")
 
+    @property
+    def pid(self) -> int:
+        return int((self.base / "data" / "postmaster.pid").read_text().splitlines()[0])
+
     def kill(self) -> None:
-        pid = int((self.base / "data" / "postmaster.pid").read_text().splitlines()[0])
-        os.kill(pid, signal.SIGQUIT)
+        os.kill(self.pid, signal.SIGQUIT)
 
     def dsn(self, database: str = "postgres") -> str:
         return f"postgresql+asyncpg://postgres@/{database}?host={self.base}"

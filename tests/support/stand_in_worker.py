@@ -41,7 +41,7 @@ CLIP = Clip(
 
 
 def order(do: str, path: Path | None = None) -> bytes:
-    """Content of a file, or its last line. ``do``: done, wait (until ``path`` is there), kill, boom, corrupt.
+    """Content of a file, or its last line. ``do``: done, wait (until ``path`` is there), kill, boom, corrupt, rest (for ``rest_s``).
 
     With a path, every start of the work adds a line to ``path``.log.
     """
@@ -72,6 +72,8 @@ class StandIn:
             case "wait":
                 assert path is not None
                 await _until_there(path)
+            case "rest":
+                await asyncio.sleep(wanted["rest_s"])
             case "kill":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "boom":
