@@ -243,6 +243,8 @@ class Settings(BaseSettings):
             return json.loads(value) if isinstance(value, str) else value
         except json.JSONDecodeError as error:
             raise ValueError(f"is not JSON: {error.msg}") from error
+        except RecursionError:
+            raise ValueError("is nested too deeply") from None
 
     @field_validator("database_url")
     @classmethod

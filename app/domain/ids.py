@@ -15,7 +15,7 @@ def new_id() -> uuid.UUID:
 
 def first_id_of(moment: datetime) -> uuid.UUID:
     """Smaller than every id that was made then or later, and greater than those before."""
-    return uuid.UUID(int=int(moment.timestamp() * 1000) << 80)
+    return uuid.UUID(int=max(int(moment.timestamp() * 1000), 0) << 80)  # nothing was made before 1970
 
 
 def utc_now() -> datetime:

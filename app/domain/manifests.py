@@ -50,8 +50,7 @@ def read_csv(content: bytes) -> list[Numbered]:
         ManifestInvalid: says what is wrong in which line.
     """
     reader = csv.reader(io.StringIO(_text(content), newline=""), strict=True)
-    values = _csv_values(reader, next(reader, []))
-    return _lines(values, strict=False)
+    return _lines(_csv_values(reader), strict=False)
 
 
 def read_json_lines(content: bytes) -> list[Numbered]:
@@ -80,22 +79,28 @@ def _json(line: str) -> dict[str, Any] | str:
         return msgspec.json.decode(line, type=dict[str, Any])
     except msgspec.DecodeError as error:
         return f"Not a JSON object: {error}"
+    except RecursionError:
+        return "Nested too deeply"
 
 
-def _csv_values(reader: Any, header: list[str]) -> Iterator[tuple[int, dict[str, Any] | str]]:
-    names = [name.strip() for name in header]
+def _csv_values(reader: Any) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    try:
+        yield from _csv_lines(reader)
+    except csv.Error as error:
+        yield max(reader.line_num, 1), f"Not CSV: {error}"
+
+
+def _csv_lines(reader: Any) -> Iterator[tuple[int, dict[str, Any] | str]]:
+    names = [name.strip() for name in next(reader, [])]
     unknown = [name for name in names if name not in ManifestLine.__struct_fields__ and not _is_metadata(name)]
     if unknown or "metadata" in names or len(set(names)) < len(names):
         known = ", ".join(name for name in ManifestLine.__struct_fields__ if name != "metadata")
         wrong = ", ".join(unknown) or "a column twice, or metadata"
         yield 1, f"Expected columns of {known}, {METADATA_PREFIX}…; found {wrong}"
         return
-    try:
-        for cells in reader:
-            if any(cells):
-                yield reader.line_num, _csv_line(names, cells)
-    except csv.Error as error:
-        yield reader.line_num, f"Not CSV: {error}"
+    for cells in reader:
+        if any(cells):
+            yield reader.line_num, _csv_line(names, cells)
 
 
 def _is_metadata(name: str) -> bool:

@@ -35,6 +35,7 @@ class JobReference(JobFields, frozen=True, kw_only=True, forbid_unknown_fields=T
     upload_id: uuid.UUID | None = None
 
 
+_TOO_DEEP = "nested too deeply"
 FIELD_NAMES = JobFields.__struct_fields__
 
 
@@ -64,6 +65,8 @@ def fields_of_texts(values: Mapping[str, str]) -> JobFields:
         raise _wrong_value(error) from None
     except msgspec.DecodeError:
         raise invalid("not JSON", "metadata") from None
+    except RecursionError:
+        raise invalid(_TOO_DEEP, "metadata") from None
 
 
 def reference_of_json(content: bytes, said: Mapping[str, str]) -> JobReference:
@@ -79,6 +82,8 @@ def reference_of_json(content: bytes, said: Mapping[str, str]) -> JobReference:
         raise _wrong_value(error) from None
     except msgspec.DecodeError as error:
         raise invalid(str(error)) from None
+    except RecursionError:
+        raise invalid(_TOO_DEEP) from None
     if (reference.source_url is None) == (reference.upload_id is None):
         raise invalid("Give either source_url or upload_id")
     beside = {name: text for name, text in said.items() if name not in values}

@@ -176,6 +176,8 @@ def _in_our_words(request: WebRequest, raised: Exception) -> EarmarkError:
         return raised
     if isinstance(raised, HTTPException):
         return _translate(request, raised)
+    if isinstance(raised, RecursionError):  # JSON nested thousands of levels deep; nothing of ours recurses
+        return RequestMalformed()
     return _out_of_reach(raised) if isinstance(raised, _OUTAGES) else _unexpected(request, raised)
 
 

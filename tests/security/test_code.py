@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -124,11 +125,16 @@ RULES: dict[str, tuple[Rule, set[str]]] = {
 }
 
 
+@functools.cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(path.read_text())))
+
+
 def _found(rule: Rule, allowed: set[str]) -> Iterator[str]:
     for path in SOURCES:
         place = str(path.relative_to(ROOT))
         if place not in allowed:
-            for node in ast.walk(ast.parse(path.read_text())):
+            for node in _nodes(path):
                 if rule(node):
                     yield f"{place}:{getattr(node, 'lineno', '?')}"
 
