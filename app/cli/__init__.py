@@ -24,6 +24,7 @@ _COMMANDS = {
     "restore": ("app.cli.backup", "restore", "Bring a backup into an empty data folder."),
     "retention": ("app.cli.retention", "retention", "Delete what is over its time, or say what would go."),
     "health": ("app.cli.health", "health", "Tell whether a process on this machine is well."),
+    "doctor": ("app.cli.doctor", "doctor", "Check everything; say what is wrong and how to mend it."),
     "bench": ("app.cli.bench", "bench", "Measure speed, memory and fidelity on this machine."),
     "openapi": ("app.cli.openapi", "openapi", "Print the OpenAPI description of the API."),
 }
