@@ -7,13 +7,14 @@ import hashlib
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 
 from sqlalchemy import select
 
 from app.db.models import DirectUpload, IdempotentAnswer
 from app.db.uow import Store, UnitOfWork
 from app.domain.addresses import IntranetHosts
-from app.domain.manifests import Numbered, manifest_invalid
+from app.domain.manifests import ManifestLine, Numbered, manifest_invalid
 from app.domain.permissions import Principal
 from app.domain.submissions import JobOptions
 from app.domain.views import JobOut
@@ -22,7 +23,8 @@ from app.integrations.addresses import check_url
 from app.integrations.files import Files
 from app.services import batches
 from app.services.idempotency import KeptAnswer, earlier_answer, keep_answer
-from app.services.submissions import add_source, copy_picture, submit_direct_upload
+from app.services.sources import NewSource, add_sources
+from app.services.submissions import copy_picture, submit_direct_upload
 
 _STEP = 100
 
@@ -39,20 +41,20 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What is to be added. ``sha256``: of the whole text; ``intranet``: the hosts in it that may be called."""
+    """What is to be added. ``sha256``: of the whole text."""
 
     lines: Sequence[Numbered]
     sha256: str
-    intranet: IntranetHosts
 
 
 async def read_manifest(content: bytes, read: Read, intranet: IntranetHosts) -> Manifest:
-    """
+    """``intranet``: the hosts in it that may be called beside public ones.
+
     Raises:
         ManifestInvalid: says what is wrong in which line.
     """
     lines = await asyncio.to_thread(_checked, content, read, intranet)
-    return Manifest(lines, hashlib.sha256(content).hexdigest(), intranet)
+    return Manifest(lines, hashlib.sha256(content).hexdigest())
 
 
 async def add_by_manifest(
@@ -84,7 +86,6 @@ class _Step:
     """Some lines that are added together. ``key`` is their own Idempotency-Key."""
 
     lines: Sequence[Numbered]
-    intranet: IntranetHosts
     key: str | None
     fingerprint: str
 
@@ -94,7 +95,6 @@ def _steps(manifest: Manifest, batch_id: uuid.UUID, key: str | None) -> list[_St
     return [
         _Step(
             manifest.lines[start : start + _STEP],
-            manifest.intranet,
             f"{_digest(key)}/{start}" if key else None,
             fingerprint,
         )
@@ -158,15 +158,34 @@ async def _take(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, step
     """Returns the jobs of uploads, which may have been answered from earlier results already."""
     if step.key and await earlier_answer(uow, principal, step.key, step.fingerprint):
         return []
-    jobs = []
-    for _, line in step.lines:
-        options = JobOptions(
-            scope=line.analyse, batch_id=batch_id, attributes=line.metadata, intranet=step.intranet, force=line.force
-        )
-        if line.upload_id is not None:
-            jobs.append(await submit_direct_upload(uow, principal, line.upload_id, options))
-        elif line.source_url is not None:
-            await add_source(uow, principal, line.source_url, options, name=line.name)
+    jobs: list[JobOut] = []
+    for of_uploads, lines in groupby((line for _, line in step.lines), key=lambda line: line.upload_id is not None):
+        add = _add_uploads if of_uploads else _add_sources
+        jobs += await add(uow, principal, batch_id, list(lines))
     if step.key:
         await keep_answer(uow, principal, step.key, KeptAnswer(status=202, body="null", location=None))
     return jobs
+
+
+def _options(batch_id: uuid.UUID, line: ManifestLine) -> JobOptions:
+    return JobOptions(scope=line.analyse, batch_id=batch_id, attributes=line.metadata, force=line.force)
+
+
+async def _add_uploads(
+    uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, lines: Sequence[ManifestLine]
+) -> list[JobOut]:
+    return [
+        await submit_direct_upload(uow, principal, line.upload_id, _options(batch_id, line))
+        for line in lines
+        if line.upload_id is not None
+    ]
+
+
+async def _add_sources(
+    uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, lines: Sequence[ManifestLine]
+) -> list[JobOut]:
+    wanted = [
+        NewSource(line.source_url, _options(batch_id, line), line.name) for line in lines if line.source_url is not None
+    ]
+    await add_sources(uow, principal, batch_id, wanted)
+    return []

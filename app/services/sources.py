@@ -1,29 +1,85 @@
-"""Recordings that are still to be fetched from an address: which are due, and what came of it."""
+"""Recordings that are still to be fetched from an address: a list of them, which are due, and what came of it."""
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
-from sqlalchemy import CursorResult, select, update
+from sqlalchemy import CursorResult, insert, select, update
 
 from app.db.models import Job, Source
+from app.db.repositories import assets
 from app.db.repositories import jobs as repository
 from app.db.uow import UnitOfWork
 from app.domain.addresses import IntranetHosts
 from app.domain.failures import Failure
-from app.domain.ids import utc_now
-from app.domain.jobs import EventType, JobState
+from app.domain.ids import new_id, utc_now
+from app.domain.jobs import EventType, JobState, Lane
+from app.domain.media import clean_name
+from app.domain.permissions import Principal
+from app.domain.submissions import JobOptions
 from app.integrations.addresses import check_url
 from app.services import batches
-from app.services.events import record_event
+from app.services.events import record_event, record_job_events
 
 # Whoever fetches has so long; a process that died over it is followed by another one then.
 LEASE = timedelta(minutes=10)
 # Between tries to reach a host that does not answer.
 DELAYS_S = (5, 30, 120)
+
+
+@dataclass(frozen=True, slots=True)
+class NewSource:
+    """A recording to be fetched from an address that has been checked already. Without a name it has that of the address."""
+
+    url: str
+    options: JobOptions
+    name: str | None = None
+
+
+async def add_sources(uow: UnitOfWork, principal: Principal, batch_id: uuid.UUID, wanted: Sequence[NewSource]) -> None:
+    """Jobs of a batch in the order of ``wanted``, in as many statements for a hundred as for one.
+
+    Raises:
+        BatchNotFound, Forbidden
+    """
+    await batches.admit(uow, principal, batch_id)
+    ids = [(new_id(), new_id()) for _ in wanted]
+    names = [(asset_id, name_of(new.url, new.name)) for (_, asset_id), new in zip(ids, wanted, strict=True)]
+    await assets.insert_named(uow.session, names)
+    owner = {"batch_id": batch_id, "user_id": principal.user_id, "api_key_id": principal.api_key_id}
+    jobs = [
+        {"id": job_id, "asset_id": asset_id, **owner, **_job_values(batch_id, new.options)}
+        for (job_id, asset_id), new in zip(ids, wanted, strict=True)
+    ]
+    await uow.session.execute(insert(Job), jobs)
+    due_at = utc_now()
+    rows = [
+        {"job_id": job_id, "url": new.url, "force": new.options.force, "due_at": due_at}
+        for (job_id, _), new in zip(ids, wanted, strict=True)
+    ]
+    await uow.session.execute(insert(Source), rows)
+    job_ids = [job_id for job_id, _ in ids]
+    await record_job_events(uow, EventType.JOB_CREATED, job_ids)
+    uow.changed_jobs.extend(job_ids)
+
+
+def name_of(url: str, name: str | None) -> str:
+    """The file name that a recording gets before it is here."""
+    return clean_name(name or unquote(urlsplit(url).path).rstrip("/"))
+
+
+def _job_values(batch_id: uuid.UUID, options: JobOptions) -> dict[str, Any]:
+    return {
+        "kind": options.kind,
+        "scope": options.scope,
+        "lane": Lane.of(options.scope, batch_id),
+        "attributes": options.attributes,
+    }
 
 
 @dataclass(frozen=True, slots=True)

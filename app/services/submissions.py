@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from urllib.parse import unquote, urlsplit
 
 from sqlalchemy import select
 
@@ -17,13 +16,12 @@ from app.db.uow import Store, UnitOfWork, Wakeup
 from app.domain.ids import new_id, utc_now
 from app.domain.jobs import EventType, JobState, Lane
 from app.domain.keys import audio_key, spectrogram_key
-from app.domain.media import clean_name
 from app.domain.permissions import Principal, Role
 from app.domain.submissions import JobOptions
 from app.domain.views import JobOut
 from app.errors import UploadIncomplete, UploadNotFound
 from app.integrations.files import FileGone, Files
-from app.services import batches, fair_share
+from app.services import batches, fair_share, sources
 from app.services.callbacks import add_callback
 from app.services.events import record_event
 from app.services.job_views import views
@@ -75,18 +73,11 @@ async def submit_source(
     Raises:
         BatchNotFound, Forbidden
     """
-    return (await views(uow, [await add_source(uow, principal, url, options, name=name)]))[0]
-
-
-async def add_source(
-    uow: UnitOfWork, principal: Principal, url: str, options: JobOptions, *, name: str | None = None
-) -> Job:
-    """The same for those who add many and look at none."""
-    asset = Asset(id=new_id(), name=clean_name(name or unquote(urlsplit(url).path).rstrip("/")))
+    asset = Asset(id=new_id(), name=sources.name_of(url, name))
     job = await _add(uow, principal, asset, options)
     uow.session.add(Source(job_id=job.id, url=url, force=options.force, due_at=utc_now()))
     uow.changed_jobs.append(job.id)
-    return job
+    return (await views(uow, [job]))[0]
 
 
 def _fill(asset: Asset, upload: StoredUpload) -> None:

@@ -7,11 +7,11 @@ import uuid
 
 import httpx
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import func, inspect, select
 
-from app.db.models import DirectUpload, IdempotentAnswer, Job, Source
+from app.db.models import DirectUpload, Event, IdempotentAnswer, Job, SearchTerm, Source
 from app.domain.ids import new_id, utc_now
-from app.domain.jobs import AnalysisScope
+from app.domain.jobs import AnalysisScope, EventType
 from app.domain.manifests import LINES_LIMIT, ManifestLine, read_csv, read_json_lines
 from app.domain.media import Container
 from app.errors import ManifestInvalid
@@ -141,6 +141,50 @@ async def test_a_job_for_each_line(api: httpx.AsyncClient, parts: WebParts):
     jobs = (await api.get("/api/v1/jobs", params={"batch_id": batch_id})).json()["items"]
     assert {(job["asset"]["name"], job["metadata"]["n"]) for job in jobs} == {("one.flac", "1"), ("long.wav", "2")}
     assert (await count(parts, Source), await count(parts, DirectUpload)) == (1, 0)
+
+
+async def test_jobs_come_in_the_order_of_the_lines_and_are_like_any_other(api: httpx.AsyncClient, parts: WebParts):
+    batch_id, upload_id = await new_batch(api), await add_upload(parts)
+    lines = [
+        '{"source_url": "https://files.example/Tr%C3%BCb%20%26%20Klar.flac", "metadata": {"n": 0}, "analyse": "full"}'
+    ]
+    lines += [f'{{"source_url": "https://files.example/{n}.mp3", "force": true}}' for n in range(3)]
+    lines += [f'{{"upload_id": "{upload_id}"}}', '{"source_url": "https://files.example/last.mp3", "name": "晨曲.mp3"}']
+    await send(api, batch_id, "\n".join(lines), media_type="application/jsonl")
+    single = {
+        "source_url": "https://files.example/Tr%C3%BCb%20%26%20Klar.flac",
+        "metadata": {"n": 0},
+        "analyse": "full",
+    }
+    alone = await api.post("/api/v1/jobs", json={**single, "batch_id": batch_id})
+    assert alone.status_code == 202, alone.text
+    jobs = (await api.get("/api/v1/jobs", params={"batch_id": batch_id})).json()["items"][::-1]
+    names = ["Trüb & Klar.flac", "0.mp3", "1.mp3", "2.mp3", "long.wav", "晨曲.mp3", "Trüb & Klar.flac"]
+    assert [job["asset"]["name"] for job in jobs] == names
+    async with parts.store.reading() as uow:
+        made = [await uow.session.get_one(Job, uuid.UUID(jobs[place]["id"])) for place in (0, -1)]
+        terms = [
+            set(await uow.session.scalars(select(SearchTerm.term).where(SearchTerm.asset_id == job.asset_id)))
+            for job in made
+        ]
+        sources = [await uow.session.get_one(Source, job.id) for job in made]
+        created = select(func.count()).where(
+            Event.type == EventType.JOB_CREATED, Event.job_id.in_([j.id for j in made])
+        )
+        assert await uow.session.scalar(created) == 2
+    assert _comparable(made[0]) == _comparable(made[1])
+    assert made[0].asset.sort_name == made[1].asset.sort_name == "trub & klar.flac"
+    assert terms[0] == terms[1] != set()
+    assert (sources[0].url, sources[0].force, sources[0].attempt) == (sources[1].url, sources[1].force, 0)
+    async with parts.store.reading() as uow:
+        assert (await uow.session.scalars(select(Source.force).order_by(Source.job_id))).all() == [
+            False, True, True, True, False, False
+        ]  # fmt: skip
+
+
+def _comparable(job: Job) -> dict[str, object]:
+    own = {"id", "asset_id", "created_at", "rung_at"}
+    return {column.key: getattr(job, column.key) for column in inspect(Job).columns if column.key not in own}
 
 
 async def test_one_wrong_line_keeps_all_out(api: httpx.AsyncClient, parts: WebParts):

@@ -25,7 +25,7 @@ from app.integrations.queue import RedisOutside
 from app.resources import Resources
 from app.services import jobs, sources, submissions
 from app.services.analyses import ring_again
-from app.services.batches import create_batch, get_batch
+from app.services.batches import create_batch, get_batch, retry_failed
 from app.services.models import NewModel, activate_model, register_model
 from tests.support.factories import MODEL, finish_job, make_principal
 from tests.support.outside import RecordingOutside
@@ -71,9 +71,9 @@ async def _look(store: Store, una: Principal, job: JobOut) -> JobOut:
         return await jobs.get_job(uow, una, job.id)
 
 
-async def _fail(fetcher: SourceFetcher, parts: Resources, una: Principal, url: str) -> JobOut:
+async def _fail(fetcher: SourceFetcher, parts: Resources, una: Principal, url: str, **options: Any) -> JobOut:
     """Let all tries pass at once."""
-    job = await _submit(parts.store, una, url)
+    job = await _submit(parts.store, una, url, **options)
     for _ in range(len(sources.DELAYS_S) + 1):
         await fetcher.fetch_due(parts)
         async with parts.store.writing() as uow:
@@ -161,6 +161,27 @@ async def test_a_host_that_is_away_is_asked_again_later_and_by_hand(
         assert (await jobs.retry_job(uow, una, failed.id)).state is JobState.QUEUED
     await fetcher.fetch_due(parts)
     assert (await _look(parts.store, una, failed)).asset.kept
+
+
+async def test_retrying_a_batch_fetches_again_what_could_not_be_fetched(
+    fetcher: SourceFetcher, parts: Resources, una: Principal, archive: Receiver
+):
+    async with parts.store.writing() as uow:
+        batch = await create_batch(uow, una, "Spring")
+    away = await _fail(fetcher, parts, una, "http://127.0.0.1:1/a.mp3", batch_id=batch.id)
+    archive.answer = b"la la la"
+    no_audio = await _fail(fetcher, parts, una, archive.url, batch_id=batch.id)
+    archive.answer, calls = MP3, len(archive.received)
+    async with parts.store.writing() as uow:
+        await uow.session.execute(update(Source).values(url=archive.url))
+        progress = (await retry_failed(uow, una, batch.id)).progress
+    assert (progress.queued, progress.failed) == (1, 1)
+    assert parts.store.outside.wakeups == [], "there is nothing to analyse before it has been fetched"
+    await fetcher.fetch_due(parts)
+    assert (await _look(parts.store, una, away)).asset.kept
+    assert (await _look(parts.store, una, no_audio)).state is JobState.FAILED
+    assert len(archive.received) == calls + 1
+    assert [wakeup.job_id for wakeup in parts.store.outside.wakeups] == [away.id]
 
 
 async def test_what_is_no_audio_is_not_tried_again(

@@ -148,7 +148,7 @@ async def cancel_batch(parts: Parts, caller: Caller, batch_id: BatchId) -> Batch
     responses={**BATCH_ANSWER, **problems(404)},
 )
 async def retry_batch(uow: Uow, caller: Caller, batch_id: BatchId) -> BatchDetailOut:
-    """Queue again all its failed jobs whose audio is kept; `batch.done` comes once more when they are finished."""
+    """Queue again all its failed jobs whose audio is kept or can still be fetched; `batch.done` comes once more when they are finished."""
     return await batches.retry_failed(uow, caller, batch_id)
 
 
