@@ -14,7 +14,8 @@ from app.domain.permissions import Principal
 from app.domain.tokens import API_KEY_MARK, hash_token
 from app.errors import TokenRefused, Unavailable
 from app.integrations.oidc import OidcRefused, OidcUnreachable
-from app.routes.deps import WebParts
+from app.routes.deps import WebParts, WebRequest
+from app.routes.guesses import Guesses
 from app.services import accounts, api_keys
 from app.services.accounts import Identity
 from app.services.coalescing import Coalesced
@@ -46,13 +47,25 @@ class Bearers:
         self._key_noted_at: dict[uuid.UUID, float] = {}
         self._keys: Coalesced[str, Principal] = Coalesced()
         self._recent: dict[str, _Recent] = {}
+        self._guesses = Guesses()
 
-    async def principal_of(self, parts: WebParts, authorization: str) -> Principal:
+    async def principal_of(self, parts: WebParts, request: WebRequest, authorization: str) -> Principal:
         """
         Raises:
             TokenRefused: it is nobody's.
+            TooMany: too many tokens from this address were refused.
             Unavailable: the identity provider would have to be asked, and does not answer.
         """
+        self._guesses.check(request, authorization)
+        try:
+            principal = await self._find(parts, authorization)
+        except TokenRefused:
+            await self._guesses.refused(parts, request)
+            raise
+        self._guesses.accepted(authorization)
+        return principal
+
+    async def _find(self, parts: WebParts, authorization: str) -> Principal:
         scheme, _, token = authorization.partition(" ")
         token = token.strip()
         if scheme.lower() != "bearer" or not token:

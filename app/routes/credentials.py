@@ -131,7 +131,7 @@ class Authentication(ASGIMiddleware):
         to_api = request.scope["path"].startswith(API_PREFIX)
         quota: Quota | None = None
         if to_api and authorization is not None:
-            scope["user"] = principal = await self._bearers.principal_of(parts, authorization)
+            scope["user"] = principal = await self._bearers.principal_of(parts, request, authorization)
             quota = await self._quotas.take(parts, principal)
         elif session := await _by_cookie(parts, request):
             scope["user"], scope["auth"] = session.principal, session
