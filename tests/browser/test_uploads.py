@@ -113,6 +113,30 @@ async def test_refused_files_say_why_and_the_others_go_on(site, page):
     site.forgive("status of 415")
 
 
+async def test_a_full_queue_is_waited_for_however_often_it_says_so(site, page):
+    refusals = 0
+
+    async def refuse(route):
+        nonlocal refusals
+        refusals += 1
+        if refusals > 6:  # more often than a failure is tried again
+            await route.continue_()
+        else:
+            words = "<p data-detail>So many recordings wait already. Please try again in 1 s.</p>"
+            await route.fulfill(status=503, headers={"retry-after": "1"}, content_type="text/html", body=words)
+
+    await page.route("**/uploads", refuse)
+    await page.goto(site.url)
+    await page.get_by_label("Audio files").set_input_files([_file("one.mp3"), _file("two.mp3")])
+    rows = page.locator("#upload-rows tr")
+    await expect(rows.filter(has_text="So many recordings wait already")).to_have_count(2)
+    await expect(rows.get_by_role("button", name="Try again")).to_have_count(0)
+    await expect(rows.filter(has_text="Queued")).to_have_count(2, timeout=20_000)
+    assert set(await _jobs(site)) == {"one.mp3", "two.mp3"}
+    assert refusals == 8
+    site.forgive("status of 503")
+
+
 async def test_ended_session_keeps_the_list_and_goes_on_by_itself(site, context, page):
     await page.goto(site.url)
     await context.clear_cookies()
