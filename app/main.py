@@ -20,10 +20,10 @@ from app.logs import configure_logging
 from app.resources import open_resources
 from app.routes.api import api_router
 from app.routes.auth import auth_router
-from app.routes.credentials import Authentication
+from app.routes.credentials import Admission
 from app.routes.deps import DEPENDENCIES, RolePolicy, WebConfig, WebParts, WebRequest, parts_of
 from app.routes.docs import docs_router
-from app.routes.guards import UNASKED, requires_permission
+from app.routes.guards import UNASKED
 from app.routes.health import HEALTH_PREFIX, health_router
 from app.routes.metrics import metrics_router
 from app.routes.middleware import Envelope
@@ -130,9 +130,8 @@ def create_app(settings: Settings) -> Litestar:
         ],
         lifespan=[_lifespan(settings, static_version)],
         dependencies=DEPENDENCIES,
-        guards=[requires_permission],
         before_request=_refresh_preferences,
-        middleware=[Authentication()],
+        middleware=[Admission()],
         exception_handlers=exception_handlers(error_page),
         template_config=template_config(),
         request_max_body_size=_BODY_LIMIT_BYTES,

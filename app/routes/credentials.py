@@ -16,7 +16,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 from app.errors import CsrfFailed, HostRefused
 from app.routes.bearer import Bearers
 from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
-from app.routes.guards import UNASKED
+from app.routes.guards import UNASKED, check_permission
 from app.routes.middleware import QUOTA_HEADERS
 from app.routes.quotas import Quota, Quotas
 from app.services import accounts
@@ -109,14 +109,14 @@ def check_host(request: WebRequest, config: WebConfig) -> None:
 # --- the middleware
 
 
-class Authentication(ASGIMiddleware):
-    """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``.
+class Admission(ASGIMiddleware):
+    """Puts the principal into ``request.user`` and, for a browser, its session into ``request.auth``; lets in who may.
 
-    What the API is asked is counted, and every answer of it tells the caller what is left.
+    What the API is asked is counted, and every answer of it tells the caller what is left. (A guard would do for the permission,
+    but Litestar copies the handler for each call of one.)
     """
 
     scopes = (ScopeType.HTTP,)
-    exclude_opt_key = UNASKED
 
     def __init__(self) -> None:
         self._bearers = Bearers()
@@ -124,7 +124,13 @@ class Authentication(ASGIMiddleware):
 
     async def handle(self, scope: Scope, receive: Receive, send: Send, next_app: ASGIApp) -> None:
         scope["user"] = scope["auth"] = None
-        request: WebRequest = Request(scope, receive, send)
+        opt = scope["route_handler"].opt
+        if not opt.get(UNASKED):
+            await self._recognise(scope, Request(scope, receive, send))
+        check_permission(scope["user"], opt)
+        await next_app(scope, receive, send)
+
+    async def _recognise(self, scope: Scope, request: WebRequest) -> None:
         parts = parts_of(request)
         check_host(request, parts.config)
         authorization = request.headers.get("authorization")
@@ -140,7 +146,6 @@ class Authentication(ASGIMiddleware):
         if quota is not None:
             scope["state"][QUOTA_HEADERS] = quota.headers()
             quota.check()
-        await next_app(scope, receive, send)
 
 
 async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:

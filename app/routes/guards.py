@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from litestar.handlers import BaseRouteHandler
+from collections.abc import Mapping
 
-from app.domain.permissions import Permission
+from app.domain.permissions import Permission, Principal
 from app.errors import Forbidden, Unauthenticated
-from app.routes.deps import Connection
 
 # In the ``opt`` of a public route: nobody is asked who they are, which would take a look into the database.
 UNASKED = "unasked"
@@ -22,12 +21,15 @@ def public(reason: str) -> dict[str, object]:
     return {"public": reason}
 
 
-async def requires_permission(connection: Connection, handler: BaseRouteHandler) -> None:
-    """Async, although it waits for nothing: Litestar would give a plain function a thread for every request."""
-    if handler.opt.get("public"):
+def check_permission(caller: Principal | None, opt: Mapping[str, object]) -> None:
+    """
+    Raises:
+        Unauthenticated, Forbidden: the route with this ``opt`` is not for this caller.
+    """
+    if opt.get("public"):
         return
-    if connection.user is None:
+    if caller is None:
         raise Unauthenticated
-    permission = handler.opt.get("permission")
-    if not isinstance(permission, Permission) or not connection.user.may(permission):
+    permission = opt.get("permission")
+    if not isinstance(permission, Permission) or not caller.may(permission):
         raise Forbidden
