@@ -246,8 +246,8 @@ async def fill(database: Database, total: int) -> None:
         for number, user_id in enumerate(people):
             user = {"id": user_id, "issuer": "bench", "subject": str(number), "name": f"Person {number}"}
             await session.execute(insert(User), [{**user, "role": Role.UPLOADER}])
-        key = {"id": key_id, "name": "importer", "prefix": "em_bench", "key_hash": "0" * 64, "role": Role.UPLOADER}
-        await session.execute(insert(ApiKey), [key])
+        key = {"id": key_id, "name": "importer", "prefix": "em_bench", "key_hash": "0" * 64, "webhook_secret": "none"}
+        await session.execute(insert(ApiKey), [{**key, "role": Role.UPLOADER}])
     for rows in _rows(total, people, key_id):
         async with database.writing() as session:
             for table, values in rows.items():

@@ -25,6 +25,7 @@ from sqlalchemy import func, select, update
 from app.db.engine import Database
 from app.db.migrations import downgrade, upgrade
 from app.db.models import Preference, Review, ReviewDecision, User
+from app.db.repositories.reviews import names_of
 from app.domain.permissions import Role
 from app.domain.reviews import ReviewState
 from app.main import create_app
@@ -58,7 +59,11 @@ async def _reopen(database: Database) -> int:
     """Let everything wait; the decisions of one person stand, as with independent reviews. Returns how many wait."""
     async with database.writing() as session:
         session.add(Preference(name="reviews_per_item", value=3))
+        busy = await session.scalar(select(ReviewDecision.reviewer_id).limit(1))
+        assert busy is not None
+        decided = select(ReviewDecision.review_id).where(ReviewDecision.reviewer_id == busy)
         await session.execute(update(Review).values(state=ReviewState.OPEN, label=None, decided_at=None))
+        await session.execute(update(Review).where(Review.id.in_(decided)).values(decided_by=names_of([busy])))
         return await session.scalar(select(func.count()).select_from(Review)) or 0
 
 

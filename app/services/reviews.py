@@ -83,7 +83,7 @@ async def request_reviews(uow: UnitOfWork, principal: Principal, job_ids: Sequen
 async def _reopen(uow: UnitOfWork, review: Review) -> None:
     await repository.withdraw_all(uow.session, review.id, utc_now())
     review.reason = ReviewReason.REQUESTED
-    await _apply(uow, review, Outcome(ReviewState.OPEN))
+    await _apply(uow, review, Outcome(ReviewState.OPEN), [])
 
 
 # --- decisions
@@ -192,11 +192,12 @@ async def _settle(uow: UnitOfWork, review: Review, standing: Sequence[ReviewDeci
     if review.state is ReviewState.DECIDED:
         needed = min(needed, len(standing))
     verdicts = [Verdict(decision.genre, decision.arbitration) for decision in standing]
-    await _apply(uow, review, outcome_of(verdicts, needed=needed))
+    await _apply(uow, review, outcome_of(verdicts, needed=needed), standing)
 
 
-async def _apply(uow: UnitOfWork, review: Review, outcome: Outcome) -> None:
+async def _apply(uow: UnitOfWork, review: Review, outcome: Outcome, standing: Sequence[ReviewDecision]) -> None:
     decided = outcome.state is ReviewState.DECIDED
+    review.decided_by = "" if decided else repository.names_of(decision.reviewer_id for decision in standing)
     news = decided and (review.state is not ReviewState.DECIDED or review.label != outcome.label)
     if news or not decided:
         review.decided_at = utc_now() if decided else None
@@ -222,11 +223,12 @@ async def undo(uow: UnitOfWork, principal: Principal) -> Review:
     if last is None or review is None:
         raise NothingToUndo
     _check_free(review, me)
-    standing = _standing(await repository.decisions_of(uow.session, [review.id]))
-    if any(decision.arbitration for decision in standing if decision is not last):
+    decisions = await repository.decisions_of(uow.session, [review.id])
+    standing = [decision for decision in _standing(decisions) if decision is not last]
+    if any(decision.arbitration for decision in standing):
         raise ReviewDecided
     last.withdrawn_at = now
-    await _apply(uow, review, Outcome(ReviewState.DISPUTED if last.arbitration else ReviewState.OPEN))
+    await _apply(uow, review, Outcome(ReviewState.DISPUTED if last.arbitration else ReviewState.OPEN), standing)
     review.claimed_by, review.lease_id, review.claimed_at, review.lease_until = me, new_id(), now, now + LEASE
     audit.record(
         uow, principal, "review.undo", target_type="review", target_id=review.id, details={"genre": last.genre}

@@ -69,7 +69,7 @@ async def test_people_and_the_model(store, reviewers, doubtful, monkeypatch):
     assert (found.decided, found.agreed) == (4, 2)
     assert [(row.genre, row.proposed, row.agreed) for row in found.by_genre] == [("opera", 3, 2), ("solo", 1, 0)]
     assert found.confusion == {"opera": {"opera": 2, "solo": 1}, "solo": {None: 1}}
-    assert [(each.low, each.count, each.agreed_share) for each in found.bins] == [
+    assert [(each.lower, each.recordings, each.accuracy) for each in found.bins if each.recordings] == [
         (0.3, 1, 0.0),
         (0.4, 2, 0.5),
         (0.5, 1, 1.0),

@@ -231,12 +231,32 @@ async def test_counting_stops_where_it_says_nothing_more(store, reviewers, doubt
         assert await review_queue.count_waiting(uow, QueueWish()) == 2
 
 
+async def test_who_has_decided_is_kept_with_what_still_waits(store, reviewers, doubtful):
+    """The queue leads reviewers past it by this alone."""
+    rita, omar, _ = reviewers
+    review_id = await doubtful() and await rita.next_id()
+
+    async def decided_by() -> str:
+        async with store.reading() as uow:
+            return (await uow.session.scalars(select(Review.decided_by).where(Review.id == review_id))).one()
+
+    await rita.decide(review_id, reviews_per_item=3)
+    assert await decided_by() == rita.principal.user_id.hex
+    assert await rita.next_id() is None
+    await omar.decide(await omar.next_id(), reviews_per_item=3)
+    assert await decided_by() == f"{rita.principal.user_id.hex} {omar.principal.user_id.hex}"
+    await omar.undo()
+    assert await decided_by() == rita.principal.user_id.hex
+    await omar.decide(review_id, reviews_per_item=2)
+    assert await decided_by() == ""
+
+
 async def test_programs_review_too(store, doubtful):
     await doubtful()
     somebody = await make_principal(store)
     assert somebody.api_key_id is None
     async with store.writing() as uow:
-        key = ApiKey(name="robot", prefix="emk_x", key_hash="0" * 64, role=Role.REVIEWER)
+        key = ApiKey(name="robot", prefix="emk_x", key_hash="0" * 64, webhook_secret="none", role=Role.REVIEWER)
         uow.session.add(key)
         await uow.session.flush()
         robot = Reviewer(store, Principal("robot", Role.REVIEWER, api_key_id=key.id))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import ForeignKey, Index, String, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from app.db.models.base import Base
@@ -19,15 +19,16 @@ class Review(Base):
 
     Genre, probability and batch are the job's: the orders of the queue are indexes of this table. ``claimed_by`` is the
     user or API key that has it until ``lease_until``; each claim has a ``lease_id`` of its own, so that a release that
-    comes too late releases nothing.
+    comes too late releases nothing. While it waits, ``decided_by`` names everybody whose decision stands: at the end of
+    each order's index, so that reviewers are led past what they have decided on without a look at its row.
     """
 
     __tablename__ = "reviews"
     __table_args__ = (
-        Index("ix_reviews_state_probability", "state", "probability", "id"),
-        Index("ix_reviews_state_id", "state", "id"),
-        Index("ix_reviews_state_genre", "state", "genre", "probability", "id"),
-        Index("ix_reviews_state_batch", "state", "batch_id", "probability", "id"),
+        Index("ix_reviews_state_probability", "state", "probability", "id", "decided_by"),
+        Index("ix_reviews_state_id", "state", "id", "decided_by"),
+        Index("ix_reviews_state_genre", "state", "genre", "probability", "id", "decided_by"),
+        Index("ix_reviews_state_batch", "state", "batch_id", "probability", "id", "decided_by"),
         Index("ix_reviews_state_decided_at", "state", "decided_at"),
     )
 
@@ -45,6 +46,7 @@ class Review(Base):
     lease_until: Mapped[datetime | None]
     label: Mapped[str | None] = mapped_column(String(64))
     decided_at: Mapped[datetime | None]
+    decided_by: Mapped[str] = mapped_column(Text, default="", server_default="")
 
 
 class ReviewDecision(Base):

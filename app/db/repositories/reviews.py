@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, cast
 
@@ -86,7 +86,7 @@ async def find_free(
     query = _limited(select(Review).where(Review.state == state, free, visible_to(principal)), wish)
     query = query.where(~_skipped_by(me))
     if state is ReviewState.OPEN or not principal.may(Permission.REVIEWS_ARBITRATE):
-        query = query.where(~_standing_of(me))
+        query = query.where(~Review.decided_by.contains(me.hex), ~_standing_of(me))
     query = query.order_by(*_ORDERS[wish.order]).limit(1)
     query = query.with_for_update(of=Review, skip_locked=True).execution_options(populate_existing=True)
     return (await session.scalars(query)).one_or_none()
@@ -233,6 +233,11 @@ async def last_decision_of(session: AsyncSession, reviewer_id: uuid.UUID, *, sin
         ReviewDecision.created_at >= since,
     )
     return (await session.scalars(query.order_by(ReviewDecision.id.desc()).limit(1))).one_or_none()
+
+
+def names_of(reviewer_ids: Iterable[uuid.UUID]) -> str:
+    """As they are kept in ``decided_by``."""
+    return " ".join(reviewer_id.hex for reviewer_id in reviewer_ids)
 
 
 async def withdraw_all(session: AsyncSession, review_id: uuid.UUID, now: datetime) -> None:
