@@ -62,7 +62,7 @@ class GenreResult(msgspec.Struct, frozen=True):
     tier: Tier
     probabilities: Annotated[list[GenreScore], msgspec.Meta(description="All 16 genres, most probable first; sum 1")]
     levels: Levels
-    windows: list[Window]
+    windows: Annotated[list[Window], msgspec.Meta(description="In time; empty in lists, events and webhooks")]
     analysed_seconds: Annotated[float, msgspec.Meta(ge=0, description="How much of the recording was listened to")]
     audible: Annotated[bool, msgspec.Meta(description="False: silence or next to it; the job goes to review")]
     timings_ms: Timings

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from app.db.models import Asset, Job, SearchTerm
-from app.db.repositories import library as repository
+from app.db.repositories import search
 from app.domain.genres import Tier
 from app.domain.ids import utc_now
 from app.domain.jobs import JobState
@@ -90,7 +90,7 @@ async def test_what_people_have_decided_counts_more_than_the_model(store, una, r
         job = await uow.session.get_one(Job, recordings["夏日歌剧"])
         job.label = "chamber"
     for rare in (2000, 0):  # looked up by the index, and walked through
-        monkeypatch.setattr(repository, "_RARE", rare)
+        monkeypatch.setattr(search, "_RARE", rare)
         assert await _found(store, una, genre="opera") == []
         assert await _found(store, una, genre="chamber") == [recordings["夏日歌剧"]]
 
@@ -104,7 +104,7 @@ async def test_common_conditions_find_the_same_as_rare_ones(store, una, recordin
         {"state": JobState.DONE, "user_id": una.user_id},
     ]
     rare = {str(case): await _found(store, una, order, **case) for case in cases for order in LibraryOrder}
-    monkeypatch.setattr(repository, "_RARE", 0)
+    monkeypatch.setattr(search, "_RARE", 0)
     common = {str(case): await _found(store, una, order, **case) for case in cases for order in LibraryOrder}
     assert common == rare
     assert all(rare.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import uuid
 
+import msgspec
 import pytest
 
 from app.db.uow import Store, Wakeup
@@ -85,6 +86,18 @@ async def test_lists_are_filtered(store: Store, una: Principal):
     assert await found(text="LARKS") == {rock.id, doubtful.id}
     assert await found(created_after=doubtful.created_at) == {doubtful.id, waiting.id}
     assert await found(created_before=doubtful.created_at) == {rock.id}
+
+
+async def test_lists_leave_the_windows_out(store: Store, una: Principal):
+    job = await make_job(store, una)
+    await finish_job(store, job.id, make_result("soft_rock", 0.9))
+    async with store.reading() as uow:
+        [listed] = (await jobs.list_jobs(uow, ADMIN, JobFilter())).items
+        whole = await jobs.get_job(uow, ADMIN, job.id)
+    assert listed.result is not None
+    assert whole.result is not None
+    assert len(whole.result.windows) > 0
+    assert listed.result == msgspec.structs.replace(whole.result, windows=[])
 
 
 async def test_cancel_then_retry(store: Store, una: Principal, outside: RecordingOutside):

@@ -8,10 +8,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
 
-from sqlalchemy import ColumnElement, CursorResult, Select, and_, delete, exists, false, or_, select, true, update
+from sqlalchemy import JSON, ColumnElement, CursorResult, Select, and_, delete, exists, false, or_, select, true, update
 from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.orm import defer
+from sqlalchemy.orm.attributes import set_committed_value
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.functions import FunctionElement
 
 from app.db.models import ApiKey, Asset, Batch, Job, Review, Source, User
+from app.db.repositories.search import named, rarest
 from app.domain.genres import Tier
 from app.domain.jobs import AnalysisScope, JobState
 from app.domain.permissions import Permission, Principal
@@ -68,8 +74,8 @@ def matching(principal: Principal, wanted: JobFilter) -> Select[Job]:
     equal = {Job.state: wanted.state, Job.genre: wanted.genre, Job.tier: wanted.tier, Job.batch_id: wanted.batch_id}
     query = query.where(*(column == value for column, value in equal.items() if value is not None))
     if wanted.text:
-        text = wanted.text
-        query = query.where(or_(*(c.icontains(text, autoescape=True) for c in (Asset.name, Asset.title, Asset.artist))))
+        parts = named(wanted.text)
+        query = query.where(*(part.holds for part in parts)) if parts else query.where(false())
     if wanted.needs_review is not None:
         waiting = Job.review.has(Review.state.in_(WAITING_STATES))
         query = query.where(waiting if wanted.needs_review else ~waiting)
@@ -82,14 +88,39 @@ def matching(principal: Principal, wanted: JobFilter) -> Select[Job]:
     return query
 
 
+class _Windowless(FunctionElement[dict[str, Any] | None]):
+    """A result with no windows in it, so that they need not leave the database."""
+
+    type = JSON(none_as_null=True)
+    inherit_cache = True
+
+
+@compiles(_Windowless)
+def _windowless(element: _Windowless, compiler: SQLCompiler, **options: Any) -> str:
+    return f"json_set({compiler.process(element.clauses, **options)}, '$.windows', json('[]'))"
+
+
+@compiles(_Windowless, "postgresql")
+def _windowless_in_postgresql(element: _Windowless, compiler: SQLCompiler, **options: Any) -> str:
+    return f"jsonb_set(CAST({compiler.process(element.clauses, **options)} AS jsonb), '{{windows}}', '[]')"
+
+
 async def find(
     session: AsyncSession, principal: Principal, wanted: JobFilter, *, before: uuid.UUID | None, limit: int
 ) -> Sequence[Job]:
-    """Newest first, older than the job ``before``."""
+    """Newest first, older than the job ``before``; their results without windows, which may be thousands."""
     query = matching(principal, wanted).order_by(Job.id.desc()).limit(limit)
     if before is not None:
         query = query.where(Job.id < before)
-    return (await session.scalars(query)).unique().all()
+    rare = await rarest(session, named(wanted.text or ""))
+    if rare is not None:
+        query = query.where(rare.among_few())
+    rows = await session.execute(query.options(defer(Job.result)).add_columns(_Windowless(Job.result)))
+    found = []
+    for job, result in rows:
+        set_committed_value(job, "result", result)
+        found.append(job)
+    return found
 
 
 async def change_state(

@@ -17,26 +17,13 @@ from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, 
 from sqlalchemy.ext.asyncio import AsyncSession
 from sqlalchemy.orm import InstrumentedAttribute
 
-from app.db.models import ApiKey, Asset, Batch, Job, Review, SearchTerm, User
+from app.db.models import ApiKey, Asset, Batch, Job, Review, User
 from app.db.repositories.jobs import visible_to
+from app.db.repositories.search import Condition, named, rarest
 from app.domain.genres import HIGH_ABOVE, LOW_BELOW, Tier
 from app.domain.library import LibraryCursor, LibraryFilter, LibraryOrder, ReviewStatus
 from app.domain.permissions import Principal
 from app.domain.reviews import WAITING_STATES, ReviewState
-from app.domain.search import query_terms
-
-# Up to so many recordings are looked up one by one and sorted.
-_RARE = 2000
-_LAST_CHARACTER = "\U0010ffff"
-
-
-@dataclass(frozen=True, slots=True)
-class _Condition:
-    """``ids`` finds, by an index of its own, the values of ``column`` for which ``holds`` is true."""
-
-    column: InstrumentedAttribute[uuid.UUID]
-    ids: Select[Any]
-    holds: ColumnElement[bool]
 
 
 def _unindexed(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
@@ -44,11 +31,11 @@ def _unindexed(column: InstrumentedAttribute[Any]) -> ColumnElement[Any]:
     return func.coalesce(column, None)
 
 
-def _equals(column: InstrumentedAttribute[Any], value: object) -> _Condition:
-    return _Condition(Job.id, select(Job.id).where(column == value), _unindexed(column) == value)
+def _equals(column: InstrumentedAttribute[Any], value: object) -> Condition:
+    return Condition(Job.id, select(Job.id).where(column == value), _unindexed(column) == value)
 
 
-def _genre(genre: str, tier: Tier | None) -> _Condition:
+def _genre(genre: str, tier: Tier | None) -> Condition:
     """Both in one, because together they are rare more often than each by itself."""
     decided, proposed = [Job.label == genre], [Job.genre == genre, Job.label.is_(None)]
     holds = func.coalesce(Job.label, Job.genre) == genre
@@ -57,29 +44,19 @@ def _genre(genre: str, tier: Tier | None) -> _Condition:
         proposed.append(Job.tier == tier)
         holds = and_(holds, _unindexed(Job.tier) == tier)
     found = union_all(select(Job.id).where(*decided), select(Job.id).where(*proposed)).subquery()
-    return _Condition(Job.id, select(found.c.id), holds)
+    return Condition(Job.id, select(found.c.id), holds)
 
 
-def _review(status: ReviewStatus) -> _Condition:
+def _review(status: ReviewStatus) -> Condition:
     states = [ReviewState.DECIDED] if status is ReviewStatus.DECIDED else WAITING_STATES
     has_review = exists().where(Review.job_id == Job.id)
     if status is ReviewStatus.NONE:
-        return _Condition(Job.id, select(Job.id).where(~has_review), ~has_review)
+        return Condition(Job.id, select(Job.id).where(~has_review), ~has_review)
     found = select(Review.job_id).where(Review.state.in_(states))
-    return _Condition(Job.id, found, exists().where(Review.job_id == Job.id, Review.state.in_(states)))
+    return Condition(Job.id, found, exists().where(Review.job_id == Job.id, Review.state.in_(states)))
 
 
-def begins_with(term: str) -> ColumnElement[bool]:
-    """As a range, which every database can look up in an index."""
-    return and_(SearchTerm.term >= term, SearchTerm.term < term + _LAST_CHARACTER)
-
-
-def _term(term: str) -> _Condition:
-    found = select(SearchTerm.asset_id).where(begins_with(term))
-    return _Condition(Job.asset_id, found, exists().where(SearchTerm.asset_id == Job.asset_id, begins_with(term)))
-
-
-def _conditions(wanted: LibraryFilter) -> list[_Condition]:
+def _conditions(wanted: LibraryFilter) -> list[Condition]:
     equal = {
         Job.tier: wanted.tier if wanted.genre is None else None,
         Job.state: wanted.state,
@@ -92,20 +69,7 @@ def _conditions(wanted: LibraryFilter) -> list[_Condition]:
         conditions.append(_genre(wanted.genre, wanted.tier))
     if wanted.review is not None:
         conditions.append(_review(wanted.review))
-    return conditions + [_term(term) for term in query_terms(wanted.text)]
-
-
-async def _rarest(session: AsyncSession, conditions: Sequence[_Condition]) -> _Condition | None:
-    """The condition that the fewest recordings fulfil, if they are few."""
-    counted = []
-    for condition in conditions:
-        some = condition.ids.limit(_RARE + 1).subquery()
-        count = await session.scalar(select(func.count()).select_from(some)) or 0
-        if count <= _RARE:
-            counted.append((count, condition))
-        if count == 0:
-            break
-    return min(counted, key=lambda pair: pair[0])[1] if counted else None
+    return conditions + named(wanted.text)
 
 
 # --- time: ids begin with the millisecond of their making
@@ -189,11 +153,9 @@ async def find(
 ) -> list[Found]:
     """The jobs behind the cursor that the caller may see, at most ``limit``."""
     conditions = _conditions(wanted)
-    rarest = await _rarest(session, conditions)
+    rare = await rarest(session, conditions)
     query = _ordered(order, wanted).where(visible_to(principal), *_within(wanted))
-    if rarest is not None:
-        query = query.where(rarest.column.in_(rarest.ids.limit(_RARE)))
-    query = query.where(*(condition.holds for condition in conditions if condition is not rarest))
+    query = query.where(*(c.among_few() if c is rare else c.holds for c in conditions))
     if cursor is not None:
         query = query.where(_behind(order, cursor))
     return [_found(*row) for row in (await session.execute(query.limit(limit))).all()]

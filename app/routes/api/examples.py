@@ -164,7 +164,9 @@ SUBMITTED_ANSWERS = {
 }
 
 
+assert JOB.result is not None
+_LISTED = msgspec.structs.replace(JOB, result=msgspec.structs.replace(JOB.result, windows=[]))
 JOB_ANSWER = answer_of(JOB, "The job")
 BATCH_ANSWER = answer_of(BATCH_DETAIL, "The batch")
 BATCH_PAGE_ANSWER = answer_of(BatchPage(items=[BATCH], next_cursor=str(BATCH.id)), "A page of batches")
-PAGE_ANSWER = answer_of(JobPage(items=[JOB], next_cursor=str(JOB.id)), "A page of jobs")
+PAGE_ANSWER = answer_of(JobPage(items=[_LISTED], next_cursor=str(JOB.id)), "A page of jobs")
