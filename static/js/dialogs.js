@@ -1,5 +1,26 @@
+// The first half of a double click may close a question or exchange what was clicked; the second half must not press what lies
+// beneath by then.
+function startCatchingDoubleClicks() {
+  let clicked = null;
+  window.addEventListener(
+    "click",
+    (event) => {
+      const { target } = event;
+      const control = target.closest("label")?.control ?? target.closest("a, button, input, select, summary") ?? target;
+      if (event.detail > 1 && control !== clicked) {
+        event.preventDefault();
+        event.stopImmediatePropagation();
+      } else {
+        clicked = control;
+      }
+    },
+    true,
+  );
+}
+
 // Buttons that open a question, and messages that can be closed.
 export function startDialogs() {
+  startCatchingDoubleClicks();
   document.addEventListener("click", (event) => {
     const opener = event.target.closest("[data-open-dialog]");
     if (opener) {

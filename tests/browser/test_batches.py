@@ -13,7 +13,7 @@ from app.db.models import Asset, Batch, Job
 from app.domain.failures import Failure, FailureCode
 from app.domain.jobs import JobState
 from app.services.jobs import JobFilter, list_jobs
-from tests.support.browser import slow_line
+from tests.support.browser import drop, slow_line
 from tests.support.factories import ADMIN, make_result
 from tests.support.portal import open_session
 
@@ -177,7 +177,20 @@ async def test_double_click_and_back_button(site, page, tmp_path):
     assert {job.state for job in await _jobs(site)} == {JobState.CANCELLED}
 
 
-async def test_dropped_folder_with_a_name_and_privacy(site, page):
+async def test_a_folder_that_is_dropped_is_walked_through(site, page, tmp_path):
+    """More in one folder than the browser gives at once, and a folder in the folder."""
+    folder = _folder(tmp_path, 204)
+    await page.goto(site.url)
+    await drop(page, "#uploader", folder)
+    await expect(page.get_by_role("heading", name="Spring archive")).to_be_visible()
+    await expect(page.get_by_text("Left out, because they are no audio: 2")).to_be_visible()
+    await expect(_title(page)).to_have_text("Sent: 204 of 204", timeout=60_000)
+    async with site.store.reading() as uow:
+        names = (await uow.session.scalars(select(Asset.name).order_by(Asset.name))).all()
+    assert names == [f"take {number:04}.wav" for number in range(204)]
+
+
+async def test_a_batch_of_one_with_a_name_and_privacy(site, page):
     await page.goto(site.url)
     await page.get_by_text("As one batch, with a report").click()
     await page.get_by_label("Name of the batch").fill("Winter jingles")

@@ -161,6 +161,17 @@ async def browsing(browser: Browser, **options: object) -> AsyncIterator[Browser
     await context.close()
 
 
+async def drop(page: Page, selector: str, *paths: Path) -> None:
+    """Drag files or folders of this machine over an element and let them go, as from a file manager."""
+    box = await page.locator(selector).bounding_box()
+    assert box is not None
+    place = {"x": box["x"] + box["width"] / 2, "y": box["y"] + box["height"] / 2}
+    data = {"items": [], "files": [str(path) for path in paths], "dragOperationsMask": 1}
+    session = await page.context.new_cdp_session(page)
+    for step in ("dragEnter", "dragOver", "drop"):
+        await session.send("Input.dispatchDragEvent", {"type": step, **place, "data": data})
+
+
 async def slow_line(page: Page, bytes_per_s: int) -> None:
     """Let the page send this fast; -1 for as fast as it can."""
     session = await page.context.new_cdp_session(page)
