@@ -10,7 +10,7 @@ CODE := app workers tools tests alembic
 
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: help run setup setup-dev test check lint types layers unit test-faults format lock clean messages screenshots openapi bench-peers bench-portal bench-api bench-reviews bench-manifest
+.PHONY: help run setup setup-dev test check lint types layers unit test-faults format lock clean messages screenshots openapi bench-peers bench-portal bench-api bench-reviews bench-manifest bench-backup
 
 help: ## list what can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  \1\t/' | expand -t 16
@@ -119,6 +119,9 @@ bench-reviews: ## time the way from one review to the next, with very many waiti
 bench-api: ## uploads and reads against bare handlers; webhooks while endpoints fail and the sender is killed (ten minutes)
 	$(BIN)/python -m tools.bench_api
 	$(BIN)/python -m tools.bench_webhooks
+
+bench-backup: ## time backup and restore of 100,000 jobs, embedded and with PostgreSQL (some minutes)
+	$(BIN)/python -m tools.bench_backup
 
 bench-manifest: ## what a manifest of 10,000 lines costs the server
 	$(BIN)/python -m tools.bench_manifest

@@ -22,6 +22,7 @@ _COMMANDS = {
     "sign-in-link": ("app.cli.sign_in_link", "sign_in_link", "Print a one-time sign-in link (local mode)."),
     "backup": ("app.cli.backup", "backup", "Copy everything to a folder, while Earmark runs."),
     "restore": ("app.cli.backup", "restore", "Bring a backup into an empty data folder."),
+    "files": ("app.cli.files", "files", "Copy recordings between the storage and a folder."),
     "retention": ("app.cli.retention", "retention", "Delete what is over its time, or say what would go."),
     "health": ("app.cli.health", "health", "Tell whether a process on this machine is well."),
     "doctor": ("app.cli.doctor", "doctor", "Check everything; say what is wrong and how to mend it."),

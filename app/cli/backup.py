@@ -20,10 +20,10 @@ from app.settings import load_settings
 def backup(folder: Path) -> None:
     """Copy database, recordings, models and key to FOLDER, while Earmark runs.
 
-    Called again with the same FOLDER, it copies only what is new. FOLDER contains the key that signs CSRF tokens and every
-    recording: keep it as safe as the data folder.
+    Called again with the same FOLDER, it copies only what is new. FOLDER contains every recording and the key that signs
+    CSRF tokens and seals secrets: keep it as safe as the data folder.
     """
-    with _problems(), _progress("Copying") as report:
+    with _problems(), progress("Copying") as report:
         manifest = backups.back_up(load_settings(), folder, report)
     click.echo(f"{manifest.jobs} jobs and {len(manifest.files)} files are in {folder}.")
 
@@ -34,7 +34,7 @@ def restore(folder: Path) -> None:
     """Bring the backup in FOLDER into an empty data folder (EARMARK_DATA_DIR), and check every recording."""
     settings = load_settings()
     with _problems():
-        with _progress("Copying") as report:
+        with progress("Copying") as report:
             manifest = backups.restore(settings, folder, report)
         damaged = backups.damaged_audio(settings)
     click.echo(f"{manifest.jobs} jobs of {manifest.created_at:%Y-%m-%d %H:%M} UTC are in {settings.data_dir}.")
@@ -53,7 +53,8 @@ def _problems() -> Iterator[None]:
 
 
 @contextmanager
-def _progress(text: str) -> Iterator[Report]:
+def progress(text: str) -> Iterator[Report]:
+    """A bar that is told how far things are."""
     with Progress(
         TextColumn(text),
         BarColumn(),

@@ -95,6 +95,11 @@ class Files:
         except FileNotFoundError:
             return
 
+    async def sizes(self, prefix: str) -> AsyncIterator[dict[str, int]]:
+        """Pages of keys under ``prefix``, each with the size of its file in bytes."""
+        async for page in self._store.list(prefix):
+            yield {entry["path"]: entry["size"] for entry in page}
+
     async def keys_older_than(self, prefix: str, moment: datetime) -> AsyncIterator[list[str]]:
         """Pages of keys under ``prefix`` that were last written before ``moment``."""
         async for page in self._store.list(prefix):

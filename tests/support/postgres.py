@@ -10,6 +10,7 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 
 def _binaries() -> Path:
@@ -21,7 +22,7 @@ def _binaries() -> Path:
     return Path(on_path).parent
 
 
-def _unprivileged() -> dict[str, object]:
+def _unprivileged() -> dict[str, Any]:
     """PostgreSQL refuses to run as root."""
     if os.geteuid() != 0:
         return {}
@@ -42,15 +43,17 @@ class PostgresServer:
         initdb = [_binaries() / "initdb", "-D", self.base / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         self._run(*initdb, "--no-sync", "--no-instructions")
 
-    def _run(self, *command: object) -> None:
-        subprocess.run(
+    def _run(self, *command: object, content: bytes | None = None) -> bytes:
+        done: subprocess.CompletedProcess[bytes] = subprocess.run(
             [str(part) for part in command],
             check=True,
             capture_output=True,
+            input=content,
             env=self._env,
             cwd=self.base,
             **self._options,
         )
+        return done.stdout
 
     def start(self) -> None:
         settings = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
@@ -77,6 +80,18 @@ class PostgresServer:
 
     def drop_database(self, name: str) -> None:
         self._run(_binaries() / "dropdb", "-h", self.base, "-U", "postgres", "--force", name)
+
+    def dump(self, database: str, file: Path) -> None:
+        """As docs/backup.md says."""
+        content = self._run(_binaries() / "pg_dump", "--format=custom", "-h", self.base, "-U", "postgres", database)
+        file.write_bytes(content)
+
+    def restore(self, database: str, file: Path) -> None:
+        """Into a new database."""
+        self.create_database(database)
+        connection = ("-h", self.base, "-U", "postgres")
+        restore = (_binaries() / "pg_restore", *connection, "--exit-on-error", f"--dbname={database}")
+        self._run(*restore, content=file.read_bytes())
 
     async def create_database_async(self, name: str) -> str:
         return await asyncio.to_thread(self.create_database, name)
