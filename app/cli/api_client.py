@@ -66,12 +66,13 @@ class ApiClient:
 
     async def submit(self, file: Path, batch_id: uuid.UUID, *, path: str, key: str) -> Accepted:
         """Upload a file as a job of the batch; ``path`` is kept with it."""
-        fields = {"batch_id": str(batch_id), "metadata": msgspec.json.encode({"path": path}).decode()}
+        fields = {"metadata": msgspec.json.encode({"path": path}).decode()}
+        where = {"batch_id": str(batch_id)}  # before the file, so that a full queue refuses before it is sent
 
         async def send() -> httpx2.Response:
             with await asyncio.to_thread(file.open, "rb") as content:
                 upload = {"file": (file.name, content, "application/octet-stream")}
-                return await self._http.post("/jobs", data=fields, files=upload, headers=_once(key))
+                return await self._http.post("/jobs", params=where, data=fields, files=upload, headers=_once(key))
 
         return _decoded(await self._patiently(send), Accepted)
 

@@ -46,6 +46,10 @@ def _created(job: JobOut) -> Created[JobOut]:
 # --- the ways in
 
 
+def _is_bulk(fields: JobFields) -> bool:
+    return is_bulk(fields.analyse, fields.batch_id)
+
+
 async def _submit_file(parts: WebParts, once: Once, upload: StoredUpload, options: JobOptions) -> Response[JobOut]:
     """A file that has just been stored. A repeated request needs it no more."""
     used = False
@@ -76,7 +80,7 @@ def _content(upload: StoredUpload, options: JobOptions) -> bytes:
 async def _submit_reference(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
     content = await small_body(once.request, _JSON_LIMIT_BYTES)
     reference = reference_of_json(content, said)
-    await _check_room(parts, once.caller, reference)
+    await parts.queue_bound.check(parts.store, once.caller, bulk=_is_bulk(reference))
     options = options_of(reference, parts.config)
     if reference.source_url is not None:
         check_source(reference.source_url, parts.config.intranet)
@@ -96,31 +100,27 @@ async def _submit_reference(parts: WebParts, once: Once, said: dict[str, str]) -
 async def _submit_body(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
     fields = fields_of_texts(said)
     options = options_of(fields, parts.config)
-    await _check_room(parts, once.caller, fields)
+    await parts.queue_bound.check(parts.store, once.caller, bulk=_is_bulk(fields))
     return await _submit_file(
         parts, once, await receive_body(once.request, parts, once.caller, fields.name or ""), options
     )
 
 
 async def _submit_form(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
+    bulk = _is_bulk(fields_of_texts(said))
+    if bulk:  # told before the file: nobody has to send it for nothing
+        await parts.queue_bound.check(parts.store, once.caller, bulk=True)
     received = await receive_form(once.request, parts, once.caller)
     try:
         fields = fields_of_texts({**received.fields, **said})
         options = options_of(fields, parts.config)
-        await _check_room(parts, once.caller, fields)
+        if not bulk:
+            await parts.queue_bound.check(parts.store, once.caller, bulk=_is_bulk(fields))
     except Exception:
         await give_up(parts, received.upload)
         raise
     upload = received.upload if fields.name is None else received.upload.named(fields.name)
     return await _submit_file(parts, once, upload, options)
-
-
-async def _check_room(parts: WebParts, caller: Principal, fields: JobFields) -> None:
-    """
-    Raises:
-        QueueFull
-    """
-    await parts.queue_bound.check(parts.store, caller, bulk=is_bulk(fields.analyse, fields.batch_id))
 
 
 async def _submit(parts: WebParts, once: Once, said: dict[str, str]) -> Response[JobOut]:
