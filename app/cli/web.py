@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 # Requests in progress may take this long at a stop. Streams of events, which never end by themselves, are cut off then.
 _KILL_TIMEOUT_S = 5
 _RESPAWN_INTERVAL_S = 1.0
+# Headers come at once; who dribbles them is cut off.
+_HEADERS_TIMEOUT_MS = 10_000
 # Of each request on its way so much is read ahead, several times over; granian's own 400 KB make uploads no faster.
 _BUFFER_BYTES = 192 * 1024
 _SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
@@ -68,7 +70,7 @@ def _serve(settings: Settings) -> None:
         port=settings.port,
         workers=settings.web_processes,
         websockets=False,
-        http1_settings=HTTP1Settings(max_buffer_size=_BUFFER_BYTES),
+        http1_settings=HTTP1Settings(header_read_timeout=_HEADERS_TIMEOUT_MS, max_buffer_size=_BUFFER_BYTES),
         log_level=LogLevels.warning,
         respawn_failed_workers=True,
         respawn_interval=_RESPAWN_INTERVAL_S,

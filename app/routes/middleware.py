@@ -28,6 +28,7 @@ _METHODS = frozenset(HttpMethod)
 _STREAM = (b"content-type", b"text/event-stream")
 _DRAIN_LIMIT_BYTES = 64_000_000
 _DRAIN_LIMIT_S = 15.0
+_SILENCE_LIMIT_S = 60.0
 # A one-time link is a secret that is part of the path.
 _SECRET_PATHS = re.compile(r"^(/sign-in/)(?!start$|callback$|backchannel-logout$).+")
 
@@ -90,7 +91,12 @@ class _RequestBody:
         self.unread = bool(names & {b"content-length", b"transfer-encoding"}) and b"expect" not in names
 
     async def receive(self) -> HTTPReceiveMessage:
-        message = cast("HTTPReceiveMessage", await self._receive())
+        """Who begins a body and then sends nothing for too long counts as gone."""
+        try:
+            async with asyncio.timeout(_SILENCE_LIMIT_S if self.unread else None):
+                message = cast("HTTPReceiveMessage", await self._receive())
+        except TimeoutError:
+            message = {"type": "http.disconnect"}
         self.unread = self.unread and message["type"] == "http.request" and message.get("more_body", False)
         return message
 

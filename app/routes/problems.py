@@ -13,9 +13,6 @@ from litestar import Response
 from litestar.exceptions import HTTPException, ValidationException
 from litestar.response import Redirect
 from msgspec import Meta
-from obstore.exceptions import BaseError as StorageError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from app.errors import (
     BodyTooLarge,
@@ -38,6 +35,7 @@ from app.errors import (
     Unsupported,
     ValidationFailed,
 )
+from app.integrations.outage import is_outage
 from app.routes.deps import WebRequest
 
 log = structlog.stdlib.get_logger(__name__)
@@ -47,9 +45,9 @@ SIGN_IN_PATH = "/sign-in"
 _CHALLENGE = 'Bearer realm="earmark"'
 _MACHINE_PREFIXES = ("/api/", "/health/", "/metrics", "/openapi.json", "/static/")
 
-# What database and storage raise when they can't be reached.
-_OUTAGES = (OperationalError, InterfaceError, PoolTimeout, StorageError, ConnectionError)
 _REASON_LIMIT = 500
+# Litestar takes a client that leaves in the middle of its own request for a fault of the server.
+_CLIENT_GONE = "client disconnected prematurely"
 _ERROR_OF_STATUS: dict[int, type[EarmarkError]] = {
     401: Unauthenticated,
     403: Forbidden,
@@ -152,6 +150,8 @@ def _translate(request: WebRequest, error: HTTPException) -> EarmarkError:
         return ValidationFailed()
     if error.status_code == 405:
         return MethodNotAllowed(method=request.method)
+    if error.detail == _CLIENT_GONE:
+        return RequestMalformed()
     known = _ERROR_OF_STATUS.get(error.status_code)
     if known is not None:
         return known()
@@ -178,7 +178,7 @@ def _in_our_words(request: WebRequest, raised: Exception) -> EarmarkError:
         return _translate(request, raised)
     if isinstance(raised, RecursionError):  # JSON nested thousands of levels deep; nothing of ours recurses
         return RequestMalformed()
-    return _out_of_reach(raised) if isinstance(raised, _OUTAGES) else _unexpected(request, raised)
+    return _out_of_reach(raised) if is_outage(raised) else _unexpected(request, raised)
 
 
 # --- the answer
