@@ -6,22 +6,11 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from obstore.exceptions import BaseError as StorageError
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-
-from app.integrations.outage import Outage
+from app.integrations.outage import Outage, is_outage
 
 
 class Unreachable(Exception):
     """A part that the work needs is down or out of reach: to be tried again."""
-
-
-def _passes(error: Exception) -> bool:
-    if isinstance(error, DBAPIError):
-        # A server that is being shut down ends its sessions with an error of no particular kind.
-        return isinstance(error, OperationalError | InterfaceError) or error.connection_invalidated
-    return isinstance(error, PoolTimeoutError | StorageError | OSError | TimeoutError)
 
 
 @contextmanager
@@ -34,7 +23,7 @@ def reaching(outage: Outage) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not _passes(error):
+        if not (is_outage(error) or isinstance(error, OSError)):
             raise
         outage.failed(error)
         raise Unreachable from error
