@@ -57,6 +57,6 @@ def connections_to(port: int) -> int:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that is the process's own: what it shares with others (files, libraries) is left out."""
+    """Memory of the process that is not on disk; what it shares with others counts too."""
     fields = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":" in line)
     return int(fields["VmRSS"].split()[0]) * 1024

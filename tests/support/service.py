@@ -79,7 +79,7 @@ class Service:
         try:
             yield process
             process.terminate()
-            assert process.wait(_STOP_LIMIT_S) == 0, self.log
+            assert process.wait(_STOP_LIMIT_S) == 0, self.end_of_log
         finally:
             process.kill()
             process.wait()
@@ -93,7 +93,7 @@ class Service:
         """Until `earmark run`, or another web process at that port, has all it needs to do its work."""
         async with httpx.AsyncClient() as client, asyncio.timeout(_START_LIMIT_S):
             while await _status(client, port or self.port) != "ok":
-                assert self.run is None or self.run.poll() is None, self.log
+                assert self.run is None or self.run.poll() is None, self.end_of_log
                 await asyncio.sleep(0.1)
 
     def find(self, words: str, *, other_than: int = 0, wait: bool = True) -> int:
@@ -104,7 +104,7 @@ class Service:
         def search() -> int:
             return next((it for it, command in family_of(pid).items() if words in command and it != other_than), 0)
 
-        return wait_until(search, f"no process {words!r}\n{self.log}") if wait else search()
+        return wait_until(search, f"no process {words!r}\n{self.end_of_log}") if wait else search()
 
     async def kill(self, words: str) -> None:
         """SIGKILL to that process, and wait for the next one."""
@@ -118,7 +118,7 @@ class Service:
         await asyncio.to_thread(wait_until, lambda: connections_to(self.port) == 0, "connections are left open")
         self.run.terminate()
         code = await asyncio.to_thread(self.run.wait, _STOP_LIMIT_S)
-        assert code == 0, self.log
+        assert code == 0, self.end_of_log
         assert working_on(self.data_dir) == {}
         assert not socket_path(self.data_dir).exists()
         with socket.create_server(("127.0.0.1", self.port)):
@@ -127,6 +127,10 @@ class Service:
     @property
     def log(self) -> str:
         return self.log_file.read_text(errors="replace")
+
+    @property
+    def end_of_log(self) -> str:
+        return self.log[-3000:]
 
     def assert_no_unforeseen_fault(self) -> None:
         found = [line for line in self.log.splitlines() if any(words in line for words in _FAULTS)]
@@ -148,24 +152,26 @@ async def _status(client: httpx.AsyncClient, port: int) -> str | None:
     return str(answer.json()["status"])
 
 
-async def _prepare(parts: Resources) -> None:
-    """A migrated database with a model, and the examples, which take long to synthesise."""
+STAND_IN = NewModel(kind=JobKind.GENRE, name="stand-in", version="1", sha256="0" * 64, starter=False, card={})
+
+
+async def _prepare(parts: Resources, model: NewModel) -> None:
+    """A migrated database with the model, and the examples, which take long to synthesise."""
     await upgrade(parts.database)
     for genre_id in GENRE_IDS:
         await parts.files.put_bytes(example_key(genre_id), b"ID3")
     async with parts.store.writing() as uow:
-        new = NewModel(kind=JobKind.GENRE, name="stand-in", version="1", sha256="0" * 64, starter=False, card={})
-        await register_model(uow, new)
-        await activate_model(uow, "stand-in")
+        await register_model(uow, model)
+        await activate_model(uow, model.name)
 
 
 @asynccontextmanager
-async def prepared(service: Service) -> AsyncIterator[Resources]:
+async def prepared(service: Service, model: NewModel = STAND_IN) -> AsyncIterator[Resources]:
     """Its database and files, seen from the test; all its processes have ended afterwards."""
     service.settings.prepare_data_dir()
     try:
         async with open_resources(service.settings) as parts:
-            await _prepare(parts)
+            await _prepare(parts, model)
             yield parts
     finally:
         service.kill_all()

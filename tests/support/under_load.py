@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -10,6 +11,8 @@ from dataclasses import dataclass
 from app.domain.failures import FailureCode
 from app.domain.jobs import JobState
 from app.resources import Resources
+from app.services.models import NewModel
+from app.services.workers import workers_status
 from tests.support.invariants import (
     assert_events_delivered,
     assert_jobs_ended_once,
@@ -19,7 +22,7 @@ from tests.support.invariants import (
 )
 from tests.support.load import Load, restful
 from tests.support.receiver import Receiver, receiver
-from tests.support.service import Service, admit_program, prepared
+from tests.support.service import STAND_IN, Service, admit_program, prepared
 
 
 @dataclass
@@ -30,6 +33,15 @@ class UnderLoad:
     parts: Resources
     receiver: Receiver
     load: Load
+
+    async def until_workers(self, count: int) -> None:
+        """Until so many are ready. Nothing tells of a worker's start but its row, so this asks again and again."""
+        ready = 0
+        async with asyncio.timeout(60):
+            while ready < count:
+                await asyncio.sleep(0.1)
+                async with self.parts.store.reading() as uow:
+                    ready = (await workers_status(uow)).ready
 
     async def ended(self, reasons: Collection[FailureCode] = ()) -> Counter[JobState]:
         """The load comes to its end, and all of it has ended once: so many jobs in each state."""
@@ -50,9 +62,11 @@ class UnderLoad:
 
 
 @asynccontextmanager
-async def under_load(service: Service, *, content: Callable[[int], bytes] = restful) -> AsyncIterator[UnderLoad]:
+async def under_load(
+    service: Service, *, content: Callable[[int], bytes] = restful, model: NewModel = STAND_IN
+) -> AsyncIterator[UnderLoad]:
     """The service, started and ready; the load has not begun."""
-    async with prepared(service) as parts, receiver() as target:
+    async with prepared(service, model) as parts, receiver() as target:
         key = await admit_program(parts, target)
         await service.start()
         load = Load([service.base_url], key, content=content)
