@@ -26,6 +26,7 @@ PUBLIC = {
     "POST /sign-out",
     "GET /health/live",
     "GET /health/ready",
+    "GET /metrics",  # asks for a token of its own
     "GET /openapi.json",
     "GET /docs",
     "GET /docs/errors",
