@@ -52,8 +52,16 @@ async def change(uow: UnitOfWork, principal: Principal, wanted: Preferences, def
             "preferences.change",
             target_type="preference",
             target_id=name,
-            details={"from": before[name], "to": value},
+            details=_difference(before[name], value),
         )
+
+
+def _difference(before: Any, after: Any) -> dict[str, Any]:
+    """Of a value with parts only those that are others now."""
+    if not isinstance(before, dict):
+        return {"from": before, "to": after}
+    changed = [name for name in after if before.get(name) != after[name]]
+    return {"from": {name: before.get(name) for name in changed}, "to": {name: after[name] for name in changed}}
 
 
 class LivePreferences:

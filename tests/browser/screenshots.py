@@ -41,6 +41,7 @@ ADMIN_PAGES = {
     "api-keys": "/api-keys",
     "models": "/admin/models",
     "audit": "/admin/audit",
+    "retention": "/admin/retention",
 }
 
 

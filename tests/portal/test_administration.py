@@ -122,7 +122,11 @@ async def test_retention_is_tried_out_before_it_is_saved(ada, una, web_store):
     assert "Would delete the audio of recordings: 1 (1.2 kB)" in (await ada.get("/admin/retention")).text
     await ada.post("/admin/settings", data=SETTINGS)
     [entry] = [entry for entry in await _audit(web_store, "preferences.change") if entry.target_id == "retention"]
-    assert (entry.details["from"]["audio_days"], entry.details["to"]["audio_days"]) == (0, 30)
+    assert entry.details == {
+        "from": {"audio_days": 0, "audit_days": 0},
+        "to": {"audio_days": 30, "audit_days": 365},
+    }
+    assert "audio_days 30, audit_days 365" in (await ada.get("/admin/audit")).text
     assert 'name="audio_days" min="0" max="36500" step="1" value="30"' in (await ada.get("/admin/retention")).text
     assert (await una.post("/admin/retention", data=RETENTION)).status_code == 403
     assert (await una.post("/admin/retention/preview", data=RETENTION)).status_code == 403
