@@ -45,6 +45,11 @@ class _Counts:
     by_owner: dict[Owner, int] = field(default_factory=dict)
 
 
+def _fits(waiting: int, jobs: int, limit: int) -> bool:
+    """A manifest that is longer than the limit would never fit: it has its turn when nothing waits."""
+    return waiting + jobs <= limit or not waiting
+
+
 class QueueBound:
     """Asked before a recording is taken in. One for each process."""
 
@@ -60,7 +65,8 @@ class QueueBound:
         owner = (caller.user_id, caller.api_key_id)
         counts = await self._read(store, owner, bulk=bulk)
         limits = self.limits
-        if counts.everybody + jobs > limits.jobs or counts.by_owner[owner] + jobs > limits.jobs_per_owner:
+        own = counts.by_owner[owner]
+        if not (_fits(counts.everybody, jobs, limits.jobs) and _fits(own, jobs, limits.jobs_per_owner)):
             raise QueueFull(retry_after_s=await self._wait_s(store))
         counts.everybody += jobs
         counts.by_owner[owner] += jobs

@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -63,21 +64,31 @@ async def test_every_way_in_is_refused_with_the_time_to_come_back(full: httpx.As
     assert (await rows(parts), stored()) == ((2, 2), before)
 
 
+def manifest(lines: int) -> dict[str, Any]:
+    content = "\n".join(json.dumps(SOURCE) for _ in range(lines))
+    return {"content": content, "headers": {"content-type": "application/jsonl"}}
+
+
 async def test_a_full_queue_of_batches_refuses_no_single_upload(app: Litestar, api: httpx.AsyncClient, parts):
     batch_id = (await api.post("/api/v1/batches", json={"name": "archive"})).json()["id"]
-    lines = "\n".join(json.dumps(SOURCE) for _ in range(3))
-    sent = {"content": lines, "headers": {"content-type": "application/jsonl"}}
-    refused = await api.post(f"/api/v1/batches/{batch_id}/manifest", **sent)
-    assert_problem(refused, 503, "queue_full")
-    assert await rows(parts) == (0, 0)
-    accepted = await api.post(f"/api/v1/batches/{batch_id}/manifest", **sent | {"content": lines.rpartition("\n")[0]})
-    assert accepted.status_code == 202, accepted.text
-    assert_problem(await api.post("/api/v1/jobs", params={"batch_id": batch_id}, **FORM), 503, "queue_full")
+    to_batch = {"params": {"batch_id": batch_id, "force": "true"}}
+    assert (await api.post("/api/v1/jobs", **FORM, **to_batch)).status_code == 202
+    assert_problem(await api.post(f"/api/v1/batches/{batch_id}/manifest", **manifest(2)), 503, "queue_full")
+    assert await rows(parts) == (1, 1)
+    assert (await api.post(f"/api/v1/batches/{batch_id}/manifest", **manifest(1))).status_code == 202
+    for way in (FORM | to_batch, FORM | {"data": {"batch_id": batch_id}}):
+        assert_problem(await api.post("/api/v1/jobs", **way), 503, "queue_full")
     assert (await api.post("/api/v1/jobs", **FORM)).status_code == 202
     async with program(app, await make_key(parts, Role.UPLOADER, "another")) as other:
         whole = {"params": {"analyse": "full"}}
         assert (await other.post("/api/v1/jobs", **FORM, **whole)).status_code == 202
         assert_problem(await other.post("/api/v1/jobs", **FORM, **whole), 503, "queue_full")
+
+
+async def test_a_manifest_longer_than_the_limit_has_its_turn_when_nothing_waits(api: httpx.AsyncClient):
+    batch_id = (await api.post("/api/v1/batches", json={"name": "archive"})).json()["id"]
+    assert (await api.post(f"/api/v1/batches/{batch_id}/manifest", **manifest(9))).status_code == 202
+    assert_problem(await api.post(f"/api/v1/batches/{batch_id}/manifest", **manifest(1)), 503, "queue_full")
 
 
 @pytest.fixture
