@@ -17,6 +17,7 @@ from app.db.engine import Database
 from app.db.migrations import newest_revision, revision_of, upgrade
 from app.db.models import Asset, AuditEntry
 from app.db.uow import Store
+from app.domain.ids import utc_now
 from app.domain.jobs import JobKind
 from app.file_copies import load_files, save_files
 from app.integrations.files import Files, local_files, s3_files
@@ -90,6 +91,32 @@ async def test_another_pair_of_servers_takes_over(postgres: PostgresServer, s3_a
         async with restored.writing() as session:
             await session.execute(sa.delete(AuditEntry))
     await restored.close()
+
+
+async def test_the_log_brings_back_a_moment(tmp_path: Path):
+    server = PostgresServer()
+    await asyncio.to_thread(server.start_archiving)
+    try:
+        files = local_files(tmp_path / "files")
+        database = Database(await server.create_database_async("earmark"))
+        await upgrade(database)
+        store = Store(database, RecordingOutside())
+        await _submit(store, files, 1)
+        await asyncio.to_thread(server.base_backup)
+        await _submit(store, files, 2)
+        moment = utc_now()
+        await _submit(store, files, 3)
+        await database.close()
+        await asyncio.to_thread(server.stop)
+        await asyncio.to_thread(server.start_at, moment)
+        restored = Database(server.dsn("earmark"))
+        async with restored.reading() as session:
+            names = (await session.scalars(sa.select(Asset.name).order_by(Asset.id))).all()
+        assert names == ["1.mp3", "2.mp3"]
+        await _submit(Store(restored, RecordingOutside()), files, 4)
+        await restored.close()
+    finally:
+        server.remove()
 
 
 async def test_a_second_run_copies_what_is_new_and_drops_what_is_gone(

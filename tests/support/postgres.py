@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import os
 import pwd
+import shlex
 import shutil
 import signal
 import subprocess
 import tempfile
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +37,13 @@ class PostgresServer:
 
     def __init__(self) -> None:
         self.base = Path(tempfile.mkdtemp(prefix="earmark-pg-", dir="/tmp"))
+        self.data = self.base / "data"
         self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.base)}
         self._options = _unprivileged()
         self._process: subprocess.Popen[bytes] | None = None
         if self._options:
             shutil.chown(self.base, int(str(self._options["user"])), int(str(self._options["group"])))
-        initdb = [_binaries() / "initdb", "-D", self.base / "data", "-U", "postgres", "-A", "trust", "-E", "UTF8"]
+        initdb = [_binaries() / "initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8"]
         self._run(*initdb, "--no-sync", "--no-instructions")
 
     def _run(self, *command: object, content: bytes | None = None) -> bytes:
@@ -55,18 +58,19 @@ class PostgresServer:
         )
         return done.stdout
 
-    def start(self) -> None:
-        settings = ("listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
-        arguments = [part for setting in (*settings, "max_connections=60") for part in ("-c", setting)]
-        command = [_binaries() / "pg_ctl", "-D", self.base / "data", "-w", "-l", self.base / "log"]
+    def start(self, *more: str) -> None:
+        """``more``: settings as name=value, beside those for speed."""
+        settings = (*more, "listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+        arguments = [part for setting in (*settings, "max_connections=60") for part in ("-c", shlex.quote(setting))]
+        command = [_binaries() / "pg_ctl", "-D", self.data, "-w", "-l", self.base / "log"]
         self._run(*command, "-o", " ".join([f"-k {self.base}", *arguments]), "start")
 
     def stop(self, mode: str = "fast") -> None:
-        self._run(_binaries() / "pg_ctl", "-D", self.base / "data", "-m", mode, "-w", "stop")
+        self._run(_binaries() / "pg_ctl", "-D", self.data, "-m", mode, "-w", "stop")
 
     @property
     def pid(self) -> int:
-        return int((self.base / "data" / "postmaster.pid").read_text().splitlines()[0])
+        return int((self.data / "postmaster.pid").read_text().splitlines()[0])
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGQUIT)
@@ -92,6 +96,35 @@ class PostgresServer:
         connection = ("-h", self.base, "-U", "postgres")
         restore = (_binaries() / "pg_restore", *connection, "--exit-on-error", f"--dbname={database}")
         self._run(*restore, content=file.read_bytes())
+
+    def start_archiving(self) -> None:
+        """With a write-ahead log that is kept, as docs/backup.md says."""
+        wal = self.base / "wal"
+        self._run("mkdir", wal)
+        self.start("archive_mode=on", f"archive_command=test ! -f {wal}/%f && cp %p {wal}/%f")
+
+    def base_backup(self) -> None:
+        target = f"--pgdata={self.base / 'backup'}"
+        self._run(
+            _binaries() / "pg_basebackup",
+            "-h",
+            self.base,
+            "-U",
+            "postgres",
+            target,
+            "--wal-method=stream",
+            "--checkpoint=fast",
+        )
+
+    def start_at(self, moment: datetime) -> None:
+        """On the base backup, with all that was written up to then."""
+        self.data = self.base / "backup"
+        self._run("touch", self.data / "recovery.signal")
+        self.start(
+            f"restore_command=cp {self.base}/wal/%f %p",
+            f"recovery_target_time={moment.isoformat()}",
+            "recovery_target_action=promote",
+        )
 
     async def create_database_async(self, name: str) -> str:
         return await asyncio.to_thread(self.create_database, name)
