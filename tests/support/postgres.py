@@ -33,9 +33,13 @@ def _unprivileged() -> dict[str, Any]:
 
 
 class PostgresServer:
-    """Listens on a unix socket only; nothing is flushed to disk, so that it is quick."""
+    """Listens on a unix socket only; nothing is flushed to disk, so that it is quick.
 
-    def __init__(self) -> None:
+    ``durable``: what was committed outlives the server, if not the machine.
+    """
+
+    def __init__(self, *, durable: bool = False) -> None:
+        self._commit = f"synchronous_commit={'on' if durable else 'off'}"
         self.base = Path(tempfile.mkdtemp(prefix="earmark-pg-", dir="/tmp"))
         self.data = self.base / "data"
         self._env = {"PATH": os.environ["PATH"], "LC_ALL": "C.UTF-8", "HOME": str(self.base)}
@@ -60,7 +64,7 @@ class PostgresServer:
 
     def start(self, *more: str) -> None:
         """``more``: settings as name=value, beside those for speed."""
-        settings = (*more, "listen_addresses=", "fsync=off", "synchronous_commit=off", "full_page_writes=off")
+        settings = (*more, "listen_addresses=", "fsync=off", self._commit, "full_page_writes=off")
         arguments = [part for setting in (*settings, "max_connections=60") for part in ("-c", shlex.quote(setting))]
         command = [_binaries() / "pg_ctl", "-D", self.data, "-w", "-l", self.base / "log"]
         self._run(*command, "-o", " ".join([f"-k {self.base}", *arguments]), "start")

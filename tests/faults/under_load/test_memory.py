@@ -8,6 +8,7 @@ import pytest
 
 from app.domain.jobs import JobState
 from tests.support.families import children_of, resident_bytes
+from tests.support.postgres import PostgresServer
 from tests.support.service import Service
 from tests.support.stand_in_worker import order
 from tests.support.under_load import UnderLoad, under_load
@@ -39,8 +40,12 @@ async def samples_of(busy: UnderLoad, pids: dict[str, int]) -> dict[str, list[in
     return samples
 
 
-async def test_no_process_grows_over_twenty_thousand_jobs(tmp_path: Path):
-    async with under_load(Service(tmp_path / "data", rate_limits="{}"), content=content) as busy:
+async def test_no_process_grows_over_twenty_thousand_jobs(tmp_path: Path, postgres: PostgresServer):
+    """On PostgreSQL, where uploads and workers do not wait for one another."""
+    database_url = postgres.create_database("memory")
+    async with under_load(
+        Service(tmp_path / "data", rate_limits="{}", database_url=database_url), content=content
+    ) as busy:
         pids = processes(busy.service)
         busy.load.begin(JOBS, per_s=1000)
         samples = await samples_of(busy, pids)

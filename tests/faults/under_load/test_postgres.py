@@ -24,7 +24,7 @@ OUTAGE_S = 30
 
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
-    server = PostgresServer()
+    server = PostgresServer(durable=True)
     server.start()
     yield server
     server.remove()
