@@ -59,7 +59,7 @@ async def fetching(
                 raise FetchRefused(response.status_code)
             if int(response.headers.get("content-length", "0")) > limit_bytes:
                 raise FetchTooLarge
-            yield response.aiter_bytes()
+            yield response.aiter_raw()  # what a server packs although it was asked not to is never unpacked
     except (httpx2.HTTPError, TimeoutError, ValueError) as error:
         raise FetchFailed(f"{type(error).__name__}: {error}") from error
 
