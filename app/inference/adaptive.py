@@ -13,8 +13,9 @@ import structlog
 from numpy.typing import NDArray
 
 import app
+from app.errors import ModelBroken
 from app.inference import memory, selfcheck
-from app.inference.bundle import Bundle, load_weights
+from app.inference.bundle import Bundle, load_weights, verify
 from app.inference.choices import Choice, Choices, Precision, WantedPrecision
 from app.inference.cpu_network import CpuNetwork
 from app.inference.openvino_trunk import TrunkPlan
@@ -110,6 +111,11 @@ class AdaptiveNetwork:
         setting = self._known_setting()
         if setting is None:
             _log.warning("the self-check failed, so the network stays with fp32", code=code)
+            return
+        try:
+            verify(self._bundle.path)
+        except ModelBroken as error:
+            _log.warning("the model's file is not what it was, so the network stays as it is", reason=str(error))
             return
         self._network, self._setting = self._load(setting), setting
         memory.give_back()

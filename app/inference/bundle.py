@@ -241,5 +241,5 @@ def bundle_paths(models_dir: Path) -> list[Path]:
 
 
 def load_weights(bundle: Bundle) -> dict[str, Tensor]:
-    """The tensors, mapped from the file: fast, and read from disk as they are used. Verify the bundle first."""
-    return load_file(bundle.weights)
+    """The tensors, copied from the file: whoever writes into it later changes no result. Verify the bundle first."""
+    return {name: tensor.clone() for name, tensor in load_file(bundle.weights).items()}

@@ -1,6 +1,6 @@
 """The network on a processor: convolutions in OpenVINO, the head's four matrices in torch.
 
-The head holds five sixths of the weights and little of the arithmetic. torch multiplies by them as they lie in the file
+The head holds five sixths of the weights and little of the arithmetic. torch multiplies by them as they were loaded
 (float32) or in one rounded copy (bfloat16), while OpenVINO would keep each twice.
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 
@@ -265,6 +266,25 @@ def test_a_check_that_fails_leaves_float32(bundle, choices, *, pictures, plain, 
     _wait_for_the_check()
     assert network.precision == "fp32"
     np.testing.assert_allclose(network.forward(pictures[:1]), plain[:1], atol=2e-5)
+    network.close()
+
+
+@pytest.mark.usefixtures("patience")
+def test_a_file_that_was_damaged_meanwhile_is_not_gone_over_to(bundle, choices, *, pictures, monkeypatch):
+    _check_that(monkeypatch, "bf16")
+    check = selfcheck.command
+
+    def damage_and_check(path, choices):
+        with bundle.weights.open("r+b") as file:
+            file.seek(-1, os.SEEK_END)
+            file.write(b"\x7f")
+        return check(path, choices)
+
+    monkeypatch.setattr(selfcheck, "command", damage_and_check)
+    network = AdaptiveNetwork(bundle, "auto", choices)
+    _wait_for_the_check()
+    assert network.precision == "fp32"
+    assert network.forward(pictures[:1]).sum() == pytest.approx(1, abs=1e-3)
     network.close()
 
 

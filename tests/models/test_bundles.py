@@ -86,6 +86,18 @@ def test_a_truncated_file_is_found(copy):
         verify(copy)
 
 
+def test_weights_in_use_are_no_part_of_the_file_any_more(written, copy):
+    """Who writes into the file of a model at work damages the next start, not the results."""
+    content = bytearray((written.path / WEIGHTS_FILE).read_bytes())
+    replace_file(copy / WEIGHTS_FILE, content)
+    weights = load_weights(verify(copy))
+    before = {name: tensor.clone() for name, tensor in weights.items()}
+    with (copy / WEIGHTS_FILE).open("r+b") as file:
+        file.seek(len(content) // 2)
+        file.write(bytes(len(content) // 2))
+    assert all(torch.equal(weights[name], tensor) for name, tensor in before.items())
+
+
 @pytest.mark.parametrize("file", ["model.safetensors", "card.json"])
 def test_a_missing_file_is_named(copy, file):
     (copy / file).unlink()
