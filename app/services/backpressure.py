@@ -5,6 +5,7 @@ Urgent and bulk are counted each for itself, so a queue full of batches refuses 
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from dataclasses import dataclass, field
@@ -56,6 +57,7 @@ class QueueBound:
     def __init__(self, limits: QueueLimits) -> None:
         self.limits = limits
         self._counts: dict[bool, _Counts] = {}
+        self._turn = asyncio.Lock()  # of many who find the counts old, one counts anew
 
     async def check(self, store: Store, caller: Principal, *, bulk: bool, jobs: int = 1) -> None:
         """
@@ -63,7 +65,8 @@ class QueueBound:
             QueueFull: there is no room for so many more jobs; says when to come back.
         """
         owner = (caller.user_id, caller.api_key_id)
-        counts = await self._read(store, owner, bulk=bulk)
+        async with self._turn:
+            counts = await self._read(store, owner, bulk=bulk)
         limits = self.limits
         own = counts.by_owner[owner]
         if not (_fits(counts.everybody, jobs, limits.jobs) and _fits(own, jobs, limits.jobs_per_owner)):
