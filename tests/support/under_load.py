@@ -8,6 +8,9 @@ from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from sqlalchemy import func, select
+
+from app.db.models import Job
 from app.domain.failures import FailureCode
 from app.domain.jobs import JobState
 from app.resources import Resources
@@ -42,6 +45,16 @@ class UnderLoad:
                 await asyncio.sleep(0.1)
                 async with self.parts.store.reading() as uow:
                     ready = (await workers_status(uow)).ready
+
+    async def until_done(self, count: int) -> None:
+        """Until so many jobs have a result."""
+        done = select(func.count()).select_from(Job).where(Job.state == JobState.DONE)
+        found = 0
+        async with asyncio.timeout(300):
+            while found < count:
+                await asyncio.sleep(0.1)
+                async with self.parts.store.reading() as uow:
+                    found = await uow.session.scalar(done) or 0
 
     async def ended(self, reasons: Collection[FailureCode] = ()) -> Counter[JobState]:
         """The load comes to its end, and all of it has ended once: so many jobs in each state."""

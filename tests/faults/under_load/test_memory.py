@@ -34,7 +34,7 @@ async def samples_of(busy: UnderLoad, pids: dict[str, int]) -> dict[str, list[in
     """Resident memory of each process in bytes, after each twentieth of the jobs."""
     samples: dict[str, list[int]] = {name: [] for name in pids}
     for part in range(1, SAMPLES + 1):
-        await busy.load.until_accepted(JOBS * part // SAMPLES)
+        await busy.until_done(JOBS * part // SAMPLES)
         for name, pid in pids.items():
             samples[name].append(resident_bytes(pid))
     return samples

@@ -78,9 +78,9 @@ def replace(weights: Path) -> None:
 async def test_results_stay_right_and_the_next_worker_says_what_is_wrong(hearing, bundle, damage):
     weights = Path(hearing.service.environment["EARMARK_MODELS_DIR"]) / "test" / "1" / bundle.weights.name
     hearing.load.begin(UPLOADS)
-    await hearing.load.until_accepted(60)
+    await hearing.until_done(20)
     await asyncio.to_thread(damage, weights)
-    await hearing.load.until_accepted(120)
+    await hearing.until_done(80)
     worker = hearing.service.find("earmark worker")
     assert resident_bytes(worker) < WORKER_LIMIT_BYTES
     os.kill(worker, signal.SIGKILL)
