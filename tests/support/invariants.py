@@ -25,7 +25,7 @@ from workers import chores
 _ENDS = (EventType.JOB_DONE, EventType.JOB_FAILED)
 
 
-async def until_ended(parts: Resources, *, timeout_s: float = 240) -> None:
+async def until_ended(parts: Resources, *, timeout_s: float = 600) -> None:
     """Until no job is on its way. Nobody tells of the last one, so this asks again and again."""
     on_their_way = select(func.count()).select_from(Job).where(Job.state.not_in(sorted(FINAL_STATES)))
     await _until_none(parts, on_their_way, timeout_s)
