@@ -29,7 +29,7 @@ class Files:
         self._store = store
         # Of each file on its way this much is in memory, a few times over.
         local = isinstance(store, LocalStore)
-        self._part_bytes, self._at_once = (2 * CHUNK_BYTES, 1) if local else (_PART_BYTES, 2)
+        self._part_bytes, self._at_once = (CHUNK_BYTES, 1) if local else (_PART_BYTES, 2)
 
     async def put(self, key: str, chunks: AsyncIterator[bytes]) -> None:
         """Store what ``chunks`` yields. If it raises, nothing becomes visible and its exception comes out."""
