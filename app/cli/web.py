@@ -28,7 +28,7 @@ _RESPAWN_INTERVAL_S = 1.0
 # Headers come at once; who dribbles them is cut off.
 _HEADERS_TIMEOUT_MS = 10_000
 # Of each request on its way so much is read ahead, several times over; granian's own 400 KB make uploads no faster.
-_BUFFER_BYTES = 192 * 1024
+_BUFFER_BYTES = 128 * 1024
 _SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 
 
