@@ -15,8 +15,9 @@ from app.settings import Settings
 
 _FILE_LIMIT_BYTES = 20_000_000
 _FILES_KEPT = 5
-# These write whole addresses (sign-in codes among them) or a line for each request at INFO.
+# These write whole addresses (sign-in codes among them), the values of statements (tokens among them), or a line for each request.
 _TALKATIVE = (
+    "aiosqlite",
     "httpx",
     "httpx2",
     "httpcore",
