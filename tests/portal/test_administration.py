@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import timedelta
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from sqlalchemy import select, update
@@ -115,7 +116,7 @@ async def test_retention_is_tried_out_before_it_is_saved(ada, una, web_store):
     async with web_store.writing() as uow:
         await uow.session.execute(update(Job).values(finished_at=utc_now() - timedelta(days=31)))
     assert "Nothing is over its time." in (await ada.get("/admin/retention")).text
-    preview = (await ada.post("/admin/retention/preview", data=RETENTION)).text
+    preview = (await ada.get(f"/admin/retention/panel?{urlencode(RETENTION)}", part=True)).text
     assert "Would delete the audio of recordings: 1 (1.2 kB)" in preview
     assert "Nothing is over its time." in (await ada.get("/admin/retention")).text
     assert "Saved" in (await ada.post("/admin/retention", data=RETENTION)).text
@@ -129,13 +130,14 @@ async def test_retention_is_tried_out_before_it_is_saved(ada, una, web_store):
     assert "audio_days 30, audit_days 365" in (await ada.get("/admin/audit")).text
     assert 'name="audio_days" min="0" max="36500" step="1" value="30"' in (await ada.get("/admin/retention")).text
     assert (await una.post("/admin/retention", data=RETENTION)).status_code == 403
-    assert (await una.post("/admin/retention/preview", data=RETENTION)).status_code == 403
+    assert (await una.get(f"/admin/retention/panel?{urlencode(RETENTION)}")).status_code == 403
 
 
 async def test_wrong_retention_is_refused_whole(ada, web_store):
     for name, value in (("audio_days", "-1"), ("audio_days", "x"), ("results_days", "40000"), ("audit_days", "29")):
-        for address in ("/admin/retention", "/admin/retention/preview"):
-            assert (await ada.post(address, data=RETENTION | {name: value})).status_code == 400, (name, value)
+        wrong = RETENTION | {name: value}
+        assert (await ada.post("/admin/retention", data=wrong)).status_code == 400, (name, value)
+        assert (await ada.get(f"/admin/retention/panel?{urlencode(wrong)}")).status_code == 400, (name, value)
     assert (await ada.post("/admin/retention", data={"audio_days": "1"})).status_code == 400
     assert await _audit(web_store, "preferences.change") == []
 

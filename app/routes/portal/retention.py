@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
 from litestar import get, post
-from litestar.datastructures import FormMultiDict
 from litestar.response import Template
 
 from app.domain.permissions import Permission
@@ -48,7 +48,7 @@ async def retention_page(request: WebRequest, parts: Parts, *, read_uow: ReadUow
     return page(request, "admin/retention.html", view)
 
 
-def _wanted(form: FormMultiDict) -> Retention:
+def _wanted(form: Mapping[str, Any]) -> Retention:
     """What the form says, checked. An empty field keeps for ever; a missing one is a mistake.
 
     Raises:
@@ -66,10 +66,10 @@ def _wanted(form: FormMultiDict) -> Retention:
         raise RequestMalformed from None
 
 
-@post(f"{ADDRESS}/preview", opt=_READ, status_code=200)
+@get(f"{ADDRESS}/panel", opt=_READ)
 async def preview_part(request: WebRequest, parts: Parts, read_uow: ReadUow) -> Template:
     """What the values in the form would do, before they are saved."""
-    due = await preview(read_uow, _wanted(await request.form()), can_cool=parts.files.has_storage_classes)
+    due = await preview(read_uow, _wanted(request.query_params), can_cool=parts.files.has_storage_classes)
     return page(request, "admin/retention_preview.html", PreviewPart(preview=due))
 
 
