@@ -21,7 +21,7 @@ class _Connection(aiosqlite.Connection):
         super().__init__(*args, **options)
         self._thread.daemon = True  # as SQLAlchemy does with connections that it makes itself
 
-    def cursor(self) -> _Cursor:
+    def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy needs no more of it
         return _Cursor(self)
 
     async def run(self, sql: str, parameters: Any, *, many: bool) -> tuple[sqlite3.Cursor, list[Any]]:
