@@ -8,7 +8,7 @@ from __future__ import annotations
 from prometheus_client import Counter, Histogram, disable_created_metrics
 
 # A second series for each, which says since when it counts.
-disable_created_metrics()
+disable_created_metrics()  # type: ignore[no-untyped-call]
 
 _JOB_BUCKETS_S = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200)
 _REQUEST_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
