@@ -44,7 +44,8 @@ async def provide_job_filter(  # noqa: PLR0913, PLR0917  each is a query paramet
     genre: Annotated[str | None, QueryParameter(description="Only jobs with this first genre", max_length=64)] = None,
     tier: Annotated[Tier | None, QueryParameter(description="Only results of this certainty")] = None,
     text: Annotated[
-        str | None, QueryParameter(description="Words of the file name, title or artist, or how they begin", max_length=200)
+        str | None,
+        QueryParameter(description="Words of the file name, title or artist, or how they begin", max_length=200),
     ] = None,
     batch_id: Annotated[uuid.UUID | None, QueryParameter(description="Only jobs of this batch")] = None,
     review: Annotated[bool | None, QueryParameter(description="Only jobs that (don't) wait for a review")] = None,
