@@ -35,6 +35,7 @@ NO_PAGES = (
     "/api/",
     "/static/",
     "/health/",
+    "/metrics",
     "/events",
     "/notices",
     "/openapi.json",
