@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 from sqlalchemy import select
 
 from app.db.models import Review
@@ -96,10 +96,15 @@ async def _look(site: Site, page: Page, path: str) -> set[str]:
 
 
 async def _axe(page: Page, path: str) -> None:
+    await expect(page.locator(".desk-busy, .htmx-request")).to_have_count(0)  # pale while they wait for an answer
     await page.evaluate("document.querySelectorAll('details').forEach((details) => { details.open = true; })")
     await page.evaluate(AXE.read_text())
     report = await page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
-    found = [(v["id"], v["nodes"][0]["html"]) for v in report["violations"] if v["impact"] in SERIOUS]
+    found = [
+        (v["id"], v["nodes"][0]["html"], v["nodes"][0]["failureSummary"])
+        for v in report["violations"]
+        if v["impact"] in SERIOUS
+    ]
     assert found == [], path
 
 
