@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import cast
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import AdaptedConnection, DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from app.db import sqlite
 from app.db.vault import Vault
 
 _READ_ONLY = "earmark_read_only"
@@ -30,9 +29,7 @@ class Database:
         self.vault = vault
         self.commits = 0
         self.is_sqlite = dsn.startswith("sqlite")
-        options: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
-        if self.is_sqlite:
-            options = {"connect_args": {"async_creator_fn": sqlite.connect}}
+        options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
@@ -65,5 +62,8 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers queue from their first statement on: a transaction that reads, then writes, would lose updates otherwise."""
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    if connection.get_execution_options().get(_READ_ONLY, False):
+        # Waits for nobody and can't fail, so one step on the driver's thread does: a cursor would take three.
+        cast("AdaptedConnection", connection.connection.dbapi_connection).run_async(lambda raw: raw.execute("BEGIN"))
+    else:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
