@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import cast
 
 from sqlalchemy import Connection, event
-from sqlalchemy.engine.interfaces import AdaptedConnection, DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
@@ -62,8 +61,7 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers queue from their first statement on: a transaction that reads, then writes, would lose updates otherwise."""
-    if connection.get_execution_options().get(_READ_ONLY, False):
-        # Waits for nobody and can't fail, so one step on the driver's thread does: a cursor would take three.
-        cast("AdaptedConnection", connection.connection.dbapi_connection).run_async(lambda raw: raw.execute("BEGIN"))
-    else:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # By a cursor, which the driver closes on its own thread. One that ended on ours would wait for the connection's mutex, and
+    # the event loop with it, while that thread waits for another writer, who may be of this very loop.
+    read_only = connection.get_execution_options().get(_READ_ONLY, False)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
