@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
+from pathlib import Path
 
-from sqlalchemy import Connection, event
+from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from app.db.turns import Turns
 from app.db.vault import Vault
 
 _READ_ONLY = "earmark_read_only"
@@ -30,13 +32,15 @@ class Database:
         self.is_sqlite = dsn.startswith("sqlite")
         options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
+        self._turns = _turns(self.engine.url)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, session.begin():
+        turn = self._turns.turn() if self._turns else nullcontext()
+        async with AsyncSession(self.engine, expire_on_commit=False) as session, turn, session.begin():
             yield session
         self.commits += 1
 
@@ -49,6 +53,14 @@ class Database:
 
     async def close(self) -> None:
         await self.engine.dispose()
+        if self._turns:
+            self._turns.close()
+
+
+def _turns(url: URL) -> Turns | None:
+    """Writers of a file take turns; PostgreSQL has many, and a database in memory has one process."""
+    is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
+    return Turns(Path(str(url.database)), patience_s=_BUSY_TIMEOUT_MS / 1000) if is_file else None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -1,0 +1,109 @@
+"""Writers of one SQLite file take turns, over processes too."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from app.db.engine import Database
+from app.db.turns import Turns
+from tests.support.installation import ROOT
+
+# Six who write without a pause, until they are killed; a line when they have begun.
+GREEDY = """
+import asyncio, sys
+from sqlalchemy import text
+from app.db.engine import Database
+
+async def write(database):
+    while True:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE counters SET greedy = greedy + 1"))
+            await session.execute(text("SELECT greedy FROM counters"))
+
+async def main():
+    database = Database(sys.argv[1])
+    async with asyncio.TaskGroup() as writers:
+        for _ in range(6):
+            writers.create_task(write(database))
+        print("begun", flush=True)
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+async def database(tmp_path: Path):
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'turns.db'}")
+    async with database.writing() as session:
+        await session.execute(text("CREATE TABLE counters (greedy INTEGER)"))
+        await session.execute(text("INSERT INTO counters VALUES (0)"))
+    yield database
+    await database.close()
+
+
+async def test_who_writes_again_and_again_lets_others_pass(database: Database):
+    command = [sys.executable, "-c", GREEDY, str(database.engine.url)]
+    greedy = await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdout=subprocess.PIPE)
+    assert greedy.stdout is not None
+    try:
+        await greedy.stdout.readline()
+        counts = []
+        for _ in range(20):
+            async with database.writing() as session:
+                counts.append(await session.scalar(text("SELECT greedy FROM counters")))
+    finally:
+        greedy.kill()
+        await greedy.wait()
+    between = [later - earlier for earlier, later in pairwise(counts)]
+    assert 0 < sum(between) / len(between) <= 3, between
+
+
+async def test_writers_of_a_process_go_in_in_the_order_they_came(database: Database):
+    seen: list[int] = []
+
+    async def write(number: int) -> None:
+        async with database.writing() as session:
+            await session.execute(text("UPDATE counters SET greedy = :number"), {"number": number})
+            seen.append(number)
+
+    await asyncio.gather(*(write(number) for number in range(20)))
+    assert seen == list(range(20))
+
+
+async def test_who_gives_up_waiting_leaves_no_turn_behind(tmp_path: Path):
+    one, other = (Turns(tmp_path / "turns.db", patience_s=60) for _ in range(2))
+    async with one.turn():
+        waiting = asyncio.create_task(_a_turn(other))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.wait([waiting])
+        assert waiting.cancelled()
+    async with asyncio.timeout(10):
+        await _a_turn(other)
+        await _a_turn(one)
+    one.close()
+    other.close()
+
+
+async def test_a_turn_that_never_ends_stops_nobody_for_ever(tmp_path: Path):
+    one, other = (Turns(tmp_path / "turns.db", patience_s=0.01) for _ in range(2))
+    async with one.turn():
+        await _a_turn(other)
+    one.close()
+    other.close()
+
+
+async def test_without_a_place_for_turns_sqlite_says_what_is_wrong(tmp_path: Path):
+    await _a_turn(Turns(tmp_path / "missing" / "turns.db", patience_s=1))
+
+
+async def _a_turn(turns: Turns) -> None:
+    async with turns.turn():
+        pass
