@@ -11,7 +11,6 @@ import contextlib
 import os
 import secrets
 import signal
-import socket
 import statistics
 import subprocess
 import sys
@@ -25,6 +24,7 @@ from typing import Any
 import httpx2
 import msgspec
 
+from app.cli.ports import free_port
 from app.db.engine import Database
 from app.db.models import Asset, Job
 from app.domain.genres import GENRES
@@ -201,11 +201,6 @@ async def _read(port: int, path: str, key: str) -> str:
         return (await api.get(path, headers={"authorization": f"Bearer {key}"})).text
 
 
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
 Measure = Callable[[], Coroutine[Any, Any, float]]
 
 
@@ -219,7 +214,7 @@ async def ratio(name: str, ours: Measure, bare: Measure, goal: float) -> bool:
 
 
 async def _compare(settings: dict[str, str], folder: Path, key: str) -> list[bool]:
-    port, bare_port, constant_port = int(settings["EARMARK_PORT"]), _free_port(), _free_port()
+    port, bare_port, constant_port = int(settings["EARMARK_PORT"]), free_port(), free_port()
     path = await a_finished_job(f"sqlite+aiosqlite:///{settings['EARMARK_DATA_DIR']}/earmark.db")
     async with server(WEB, port, **settings):
         answer = await _read(port, path, key)
@@ -264,7 +259,7 @@ async def main() -> int:
         sink.mkdir()
         settings = {
             "EARMARK_DATA_DIR": str(data),
-            "EARMARK_PORT": str(_free_port()),
+            "EARMARK_PORT": str(free_port()),
             "EARMARK_LOG_FORMAT": "json",
             "EARMARK_RATE_LIMITS": '{"uploader": 1000000000}',
         }

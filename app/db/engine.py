@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.util import await_only
 
-from app.db.turns import Turns
+from app.db.turns import Turn, Turns
 from app.db.vault import Vault
 
 _READ_ONLY = "earmark_read_only"
+_TURN = "earmark_turn"
 # How long a writer on SQLite waits for the one before it.
 _BUSY_TIMEOUT_MS = 15_000
 
@@ -39,9 +41,15 @@ class Database:
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        turn = self._turns.turn() if self._turns else nullcontext()
-        async with AsyncSession(self.engine, expire_on_commit=False) as session, turn, session.begin():
-            yield session
+        turn = Turn(self._turns) if self._turns else None
+        engine = self.engine.execution_options(**{_TURN: turn})
+        async with AsyncSession(engine, expire_on_commit=False) as session:
+            try:
+                async with session.begin():
+                    yield session
+            finally:
+                if turn:
+                    turn.end()
         self.commits += 1
 
     @asynccontextmanager
@@ -75,5 +83,11 @@ def _begin_sqlite(connection: Connection) -> None:
     """Writers queue from their first statement on: a transaction that reads, then writes, would lose updates otherwise."""
     # By a cursor, which the driver closes on its own thread. One that ended on ours would wait for the connection's mutex, and
     # the event loop with it, while that thread waits for another writer, who may be of this very loop.
-    read_only = connection.get_execution_options().get(_READ_ONLY, False)
-    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")
+    options = connection.get_execution_options()
+    if options.get(_READ_ONLY, False):
+        connection.exec_driver_sql("BEGIN")
+        return
+    turn: Turn | None = options.get(_TURN)
+    if turn:
+        await_only(turn.take())
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

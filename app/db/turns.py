@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 # How often somebody who waits looks again. A look takes microseconds; a short transaction takes a millisecond or two.
@@ -27,21 +25,25 @@ class Turns:
         self._files: list[int] = []
         self._patience_s = patience_s
 
-    @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """A turn, for as long as the block lasts. Who can't have one, or has waited ``patience_s``, goes in without: SQLite says why."""
-        async with self._line:
-            try:
-                await self._take()
-                yield
-            finally:
-                self._give_back()
+    async def take(self) -> None:
+        """Wait for a turn. Who can't have one, or has waited ``patience_s``, goes in without: SQLite then says why."""
+        await self._line.acquire()
+        try:
+            await self._take_outside()
+        except BaseException:
+            self.give_back()
+            raise
+
+    def give_back(self) -> None:
+        for file in self._files:
+            fcntl.flock(file, fcntl.LOCK_UN)
+        self._line.release()
 
     def close(self) -> None:
         while self._files:
             os.close(self._files.pop())
 
-    async def _take(self) -> None:
+    async def _take_outside(self) -> None:
         """Become the next one, then wait for the end of the turn: whoever has it finds the place of the next one taken after it."""
         try:
             following, turn = self._opened()
@@ -61,9 +63,22 @@ class Turns:
             self._files.append(os.open(self._paths[len(self._files)], os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         return self._files
 
-    def _give_back(self) -> None:
-        for file in self._files:
-            fcntl.flock(file, fcntl.LOCK_UN)
+
+class Turn:
+    """One writer's turn, which begins with its transaction: who has opened a session but not asked for anything keeps nobody waiting."""
+
+    def __init__(self, turns: Turns) -> None:
+        self._turns = turns
+        self._taken = False
+
+    async def take(self) -> None:
+        await self._turns.take()
+        self._taken = True
+
+    def end(self) -> None:
+        if self._taken:
+            self._turns.give_back()
+        self._taken = False
 
 
 async def _locked(file: int) -> None:

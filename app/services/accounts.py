@@ -15,6 +15,7 @@ from app.domain.ids import utc_now
 from app.domain.permissions import Principal, Role, highest_role
 from app.domain.tokens import hash_token, new_token
 from app.errors import SignInRefused
+from app.services import audit
 
 LOCAL_ISSUER = "local"
 LINK_LIFETIME = timedelta(hours=1)
@@ -91,6 +92,8 @@ async def sign_in(
         expires_at=utc_now() + lifetime,
     )
     uow.session.add(session)
+    principal = Principal(user.name, user.role, user_id=user.id)
+    audit.record(uow, principal, "user.sign_in", target_type="user", target_id=user.id, details={"role": user.role})
     return token
 
 

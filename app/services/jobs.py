@@ -15,20 +15,16 @@ from app.domain.jobs import (
     CANCELLABLE_STATES,
     FINAL_STATES,
     RETRYABLE_STATES,
-    AnalysisScope,
     EventType,
-    JobKind,
     JobState,
 )
 from app.domain.keys import spectrogram_key
 from app.domain.permissions import Permission, Principal
-from app.domain.submissions import JobOptions
 from app.domain.views import JobOut, JobPage
 from app.errors import AudioGone, Forbidden, JobNotFound, JobStateConflict, SpectrogramNotReady
-from app.services import audit, batches, fair_share, sources, submissions
+from app.services import audit, batches, fair_share, sources
 from app.services.events import record_event
 from app.services.job_views import views
-from app.services.uploads import StoredUpload
 
 __all__ = ["JobFilter"]
 
@@ -39,24 +35,6 @@ _Wanted = tuple[Principal, uuid.UUID]
 
 
 # --- use-cases
-
-
-async def submit_job(
-    uow: UnitOfWork,
-    principal: Principal,
-    upload: StoredUpload,
-    kind: JobKind,
-    *,
-    scope: AnalysisScope = AnalysisScope.START,
-    batch_id: uuid.UUID | None = None,
-) -> JobOut:
-    """A job that is analysed in any case, for a file that is already in storage.
-
-    Raises:
-        BatchNotFound, Forbidden: the caller can't add to that batch.
-    """
-    options = JobOptions(kind=kind, scope=scope, batch_id=batch_id, force=True)
-    return await submissions.submit_upload(uow, principal, upload, options)
 
 
 async def _find(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> Job:

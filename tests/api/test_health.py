@@ -15,6 +15,7 @@ from app.db.models import Job
 from app.db.uow import Store
 from app.domain.ids import new_id, utc_now
 from app.domain.workers import WorkerState
+from app.integrations.clamd import Clamd
 from app.integrations.files import s3_files
 from app.routes.deps import WebParts
 from app.services.monitoring import LiveFigures
@@ -51,7 +52,7 @@ async def test_everything_is_well(app: Litestar, with_redis: WebParts):
     async with with_redis.store.writing() as uow:
         await report_worker(uow, new_id(), WorkerState.READY)
     expected = dict.fromkeys(("status", "database", "storage", "redis", "workers"), "ok")
-    figures = {"workers_ready": 1, "last_result_age_s": None, "longest_wait_s": 0.0}
+    figures = {"scanner": None, "workers_ready": 1, "last_result_age_s": None, "longest_wait_s": 0.0}
     assert await _ready(app) == (200, {**expected, **figures})
 
 
@@ -111,3 +112,11 @@ async def test_without_the_storage_nothing_works(app: Litestar, with_redis: WebP
     app.state.parts = dataclasses.replace(with_redis, files=files)
     status, state = await _ready(app)
     assert (status, state["status"], state["database"], state["storage"]) == (503, "down", "ok", "down")
+
+
+async def test_without_its_virus_scanner_all_but_uploads_goes_on(app: Litestar, with_redis: WebParts):
+    async with with_redis.store.writing() as uow:
+        await report_worker(uow, new_id(), WorkerState.READY)
+    app.state.parts = dataclasses.replace(with_redis, scanner=Clamd(f"tcp://127.0.0.1:{free_port()}"))
+    status, state = await _ready(app)
+    assert (status, state["status"], state["scanner"], state["workers"]) == (200, "degraded", "down", "ok")

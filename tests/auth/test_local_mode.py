@@ -5,8 +5,10 @@ from __future__ import annotations
 import httpx
 import pytest
 from litestar import Litestar
+from sqlalchemy import select
 from structlog.testing import capture_logs
 
+from app.db.models import AuditEntry
 from app.domain.permissions import Role
 from app.routes.auth import safe_next
 from app.routes.deps import WebParts
@@ -30,6 +32,17 @@ async def test_a_link_signs_in_once(visitor: httpx.AsyncClient, parts: WebParts)
     assert (await visitor.get(ME)).json()["role"] == "admin"
     visitor.cookies.clear()
     assert (await visitor.get(link)).status_code == 403
+
+
+async def test_a_sign_in_is_in_the_audit_log(visitor: httpx.AsyncClient, parts: WebParts):
+    await visitor.get(await _link(parts))
+    async with parts.store.reading() as uow:
+        [entry] = await uow.session.scalars(select(AuditEntry).where(AuditEntry.action == "user.sign_in"))
+    assert (entry.actor, entry.target_id, entry.details) == (
+        "Local administrator",
+        str(entry.user_id),
+        {"role": "admin"},
+    )
 
 
 async def test_looking_at_a_link_does_not_use_it_up(visitor: httpx.AsyncClient, parts: WebParts):

@@ -22,10 +22,10 @@ from app.db.uow import Store
 from app.domain.ids import new_id
 from app.domain.jobs import JobKind
 from app.integrations.files import Files, local_files
-from app.services.jobs import delete_job, submit_job
+from app.services.jobs import delete_job
 from app.services.uploads import receive_upload
 from app.settings import Settings
-from tests.support.factories import make_principal
+from tests.support.factories import make_principal, submit_job
 from tests.support.outside import RecordingOutside
 
 

@@ -22,9 +22,9 @@ from app.domain.jobs import JobKind
 from app.file_copies import load_files, save_files
 from app.integrations.files import Files, local_files, s3_files
 from app.services import audit
-from app.services.jobs import delete_job, submit_job
+from app.services.jobs import delete_job
 from app.services.uploads import receive_upload
-from tests.support.factories import ADMIN, finish_job, make_principal
+from tests.support.factories import ADMIN, finish_job, make_principal, submit_job
 from tests.support.outside import RecordingOutside
 from tests.support.postgres import PostgresServer
 from tests.support.s3 import BUCKET, s3_server

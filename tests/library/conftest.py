@@ -9,8 +9,7 @@ import pytest
 from app.db.uow import Store
 from app.domain.jobs import JobKind
 from app.domain.permissions import Principal, Role
-from app.services.jobs import submit_job
-from tests.support.factories import finish_job, make_job, make_principal, make_result, make_upload
+from tests.support.factories import finish_job, make_job, make_principal, make_result, make_upload, submit_job
 
 
 @pytest.fixture

@@ -108,6 +108,11 @@ async def api(tmp_path: Path, sqlite_dsn: str, scanner: Scanner) -> AsyncIterato
         yield client, parts_of_app(app)
 
 
+async def test_readiness_tells_of_the_scanner(api: tuple[httpx.AsyncClient, WebParts]):
+    client, _ = api
+    assert (await client.get("/health/ready")).json()["scanner"] == "ok"
+
+
 async def _as_form(client: httpx.AsyncClient, content: bytes) -> httpx.Response:
     return await client.post("/api/v1/jobs", files={"file": ("a.flac", content, "audio/flac")})
 

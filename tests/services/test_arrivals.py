@@ -11,9 +11,9 @@ from app.domain.permissions import Role
 from app.errors import BatchNotFound
 from app.services.arrivals import Arrival, LocalFile, known_files
 from app.services.batches import create_batch
-from app.services.jobs import cancel_job, submit_job
+from app.services.jobs import cancel_job
 from app.services.uploads import StoredUpload
-from tests.support.factories import finish_job, make_principal, make_result
+from tests.support.factories import finish_job, make_principal, make_result, submit_job
 
 
 async def _batch(store, principal, *, private=False):

@@ -25,6 +25,7 @@ from tests.support.factories import (
     make_principal,
     make_result,
     make_upload,
+    submit_job,
 )
 from tests.support.outside import RecordingOutside
 
@@ -36,7 +37,7 @@ async def una(store: Store) -> Principal:
 
 async def test_a_submitted_job_is_queued_and_rung_for_after_the_commit(store: Store, una: Principal, outside):
     async with store.writing() as uow:
-        job = await jobs.submit_job(uow, una, make_upload("Köln.mp3"), JobKind.GENRE)
+        job = await submit_job(uow, una, make_upload("Köln.mp3"), JobKind.GENRE)
         assert outside.wakeups == []
     assert outside.wakeups == [Wakeup(job.id, 0)]
     async with store.reading() as uow:
@@ -49,7 +50,7 @@ async def test_a_submitted_job_is_queued_and_rung_for_after_the_commit(store: St
 async def test_a_rolled_back_submission_rings_for_nothing(store: Store, una: Principal, outside: RecordingOutside):
     async def submit_and_fail() -> None:
         async with store.writing() as uow:
-            await jobs.submit_job(uow, una, make_upload(), JobKind.GENRE)
+            await submit_job(uow, una, make_upload(), JobKind.GENRE)
             raise RuntimeError("client went away")
 
     with pytest.raises(RuntimeError, match="client went away"):

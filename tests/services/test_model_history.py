@@ -70,7 +70,8 @@ async def test_who_did_it_is_in_the_audit_log(store, admin, ids):
         await shadows.stop_shadow(uow, admin)
         await shadows.stop_shadow(uow, admin)
     async with store.reading() as uow:
-        entries = (await uow.session.scalars(select(AuditEntry).order_by(AuditEntry.id))).all()
+        query = select(AuditEntry).where(AuditEntry.target_type == "model").order_by(AuditEntry.id)
+        entries = (await uow.session.scalars(query)).all()
     assert [(entry.action, entry.actor) for entry in entries] == [
         (action, "Ada")
         for action in ("model.activate", "model.activate", "model.roll_back", "model.shadow", "model.shadow_off")

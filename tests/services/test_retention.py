@@ -196,7 +196,8 @@ async def test_the_audit_log_is_shortened_and_says_so(parts, store, una):
     await _enforce(parts)
     await _enforce(parts)
     async with store.reading() as uow:
-        actors = (await uow.session.scalars(sa.select(AuditEntry.actor).order_by(AuditEntry.id))).all()
+        query = sa.select(AuditEntry.actor).where(AuditEntry.action != "user.sign_in").order_by(AuditEntry.id)
+        actors = (await uow.session.scalars(query)).all()
     assert actors == ["Otto", "Earmark"]
     assert await _sums(store, "retention.audit") == [(2, 0)]
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from app.db.engine import Database
 from app.db.turns import Turns
@@ -19,6 +20,7 @@ from tests.support.installation import ROOT
 GREEDY = """
 import asyncio, sys
 from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 from app.db.engine import Database
 
 async def write(database):
@@ -65,45 +67,50 @@ async def test_who_writes_again_and_again_lets_others_pass(database: Database):
     assert 0 < sum(between) / len(between) <= 3, between
 
 
-async def test_writers_of_a_process_go_in_in_the_order_they_came(database: Database):
-    seen: list[int] = []
+async def test_who_has_only_opened_a_session_keeps_nobody_waiting(database: Database):
+    async with asyncio.timeout(10), database.writing() as outer:
+        async with database.writing() as inner:
+            await inner.execute(text("UPDATE counters SET greedy = 1"))
+        assert await outer.scalar(text("SELECT greedy FROM counters")) == 1
 
-    async def write(number: int) -> None:
+
+async def test_a_transaction_that_fails_ends_its_turn(database: Database):
+    with pytest.raises(OperationalError):
         async with database.writing() as session:
-            await session.execute(text("UPDATE counters SET greedy = :number"), {"number": number})
-            seen.append(number)
-
-    await asyncio.gather(*(write(number) for number in range(20)))
-    assert seen == list(range(20))
+            await session.execute(text("UPDATE nothing SET greedy = 1"))
+    async with asyncio.timeout(10), database.writing() as session:
+        await session.execute(text("UPDATE counters SET greedy = 1"))
 
 
 async def test_who_gives_up_waiting_leaves_no_turn_behind(tmp_path: Path):
     one, other = (Turns(tmp_path / "turns.db", patience_s=60) for _ in range(2))
-    async with one.turn():
-        waiting = asyncio.create_task(_a_turn(other))
-        await asyncio.sleep(0)
-        waiting.cancel()
-        await asyncio.wait([waiting])
-        assert waiting.cancelled()
+    await one.take()
+    waiting = [asyncio.create_task(other.take()) for _ in range(2)]
+    await asyncio.sleep(0)
+    for task in waiting:
+        task.cancel()
+    await asyncio.wait(waiting)
+    assert all(task.cancelled() for task in waiting)
+    one.give_back()
     async with asyncio.timeout(10):
-        await _a_turn(other)
-        await _a_turn(one)
+        for turns in (other, one):
+            await turns.take()
+            turns.give_back()
     one.close()
     other.close()
 
 
 async def test_a_turn_that_never_ends_stops_nobody_for_ever(tmp_path: Path):
     one, other = (Turns(tmp_path / "turns.db", patience_s=0.01) for _ in range(2))
-    async with one.turn():
-        await _a_turn(other)
+    await one.take()
+    await other.take()
     one.close()
     other.close()
 
 
 async def test_without_a_place_for_turns_sqlite_says_what_is_wrong(tmp_path: Path):
-    await _a_turn(Turns(tmp_path / "missing" / "turns.db", patience_s=1))
-
-
-async def _a_turn(turns: Turns) -> None:
-    async with turns.turn():
-        pass
+    database = Database(f"sqlite+aiosqlite:///{tmp_path / 'missing' / 'turns.db'}")
+    with pytest.raises(OperationalError, match="unable to open database file"):
+        async with database.writing() as session:
+            await session.execute(text("SELECT 1"))
+    await database.close()

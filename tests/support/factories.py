@@ -16,10 +16,11 @@ from app.domain.media import Container
 from app.domain.permissions import Principal, Role
 from app.domain.preferences import Preferences
 from app.domain.results import GenreResult, ModelRef, Timings, Window, genre_result
+from app.domain.submissions import JobOptions
 from app.domain.views import JobOut
+from app.services import submissions
 from app.services.accounts import Identity, sign_in
 from app.services.analyses import Claim, FileFacts, claim_job, record_result
-from app.services.jobs import submit_job
 from app.services.uploads import StoredUpload
 
 FACTS = FileFacts(duration_s=31.5, sample_rate_hz=44_100, channels=2, title="Morning", artist="The Larks")
@@ -40,6 +41,20 @@ async def make_principal(store: Store, role: Role = Role.UPLOADER, name: str = "
 
 def make_upload(name: str = "track.mp3") -> StoredUpload:
     return StoredUpload(new_id(), name, "a" * 64, 1234, Container.MP3)
+
+
+async def submit_job(
+    uow: UnitOfWork,
+    principal: Principal,
+    upload: StoredUpload,
+    kind: JobKind = JobKind.GENRE,
+    *,
+    scope: AnalysisScope = AnalysisScope.START,
+    batch_id: uuid.UUID | None = None,
+) -> JobOut:
+    """A job that is analysed in any case, for a file that is already in storage."""
+    options = JobOptions(kind=kind, scope=scope, batch_id=batch_id, force=True)
+    return await submissions.submit_upload(uow, principal, upload, options)
 
 
 async def make_job(

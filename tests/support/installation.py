@@ -25,11 +25,11 @@ from app.domain.views import JobOut
 from app.integrations.progress import Progress
 from app.integrations.valkey import EmbeddedValkey
 from app.resources import Resources, open_resources
-from app.services.jobs import get_job, submit_job
+from app.services.jobs import get_job
 from app.services.uploads import StoredUpload
 from app.services.workers import workers_status
 from app.settings import Settings
-from tests.support.factories import ADMIN
+from tests.support.factories import ADMIN, submit_job
 
 ROOT = Path(__file__).resolve().parents[2]
 STAND_IN_WORKER = [sys.executable, "-m", "tests.support.stand_in_worker"]

@@ -21,11 +21,11 @@ from app.inference.picture import FeatureExtractor
 from app.services.accounts import session_of
 from app.services.analyses import FileFacts, claim_job, record_failure, record_result
 from app.services.batches import create_batch
-from app.services.jobs import cancel_job, submit_job
+from app.services.jobs import cancel_job
 from app.services.uploads import receive_upload
 from app.services.workers import report_worker
 from tests.support.browser import Site
-from tests.support.factories import PREFERENCES
+from tests.support.factories import PREFERENCES, submit_job
 from tests.support.portal import activate_starter, open_session
 from tests.support.sounds import beats, chords, encode, melody, noise, stereo
 

@@ -15,8 +15,8 @@ from app.domain.webhook_views import EventPage
 from app.services import event_feed
 from app.services.batches import close_batch, create_batch
 from app.services.event_feed import read_feed
-from app.services.jobs import cancel_job, submit_job
-from tests.support.factories import finish_job, make_job, make_principal, make_upload
+from app.services.jobs import cancel_job
+from tests.support.factories import finish_job, make_job, make_principal, make_upload, submit_job
 
 
 async def read(store: Store, who: Principal, after: int = 0, *types: EventType, limit: int = 100) -> EventPage:

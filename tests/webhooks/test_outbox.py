@@ -19,9 +19,9 @@ from app.services.batches import close_batch, create_batch
 from app.services.callbacks import add_callback
 from app.services.deliveries import take_due
 from app.services.delivery_log import get_delivery, redeliver, redeliver_since
-from app.services.jobs import cancel_job, submit_job
+from app.services.jobs import cancel_job
 from app.services.webhooks import delete_endpoint, send_test
-from tests.support.factories import finish_job, make_job, make_principal, make_upload
+from tests.support.factories import finish_job, make_job, make_principal, make_upload, submit_job
 from tests.support.receiver import receiver
 from tests.support.webhooks import deliveries, ended, make_due, make_endpoint, until_deliveries, verified
 from tests.webhooks.conftest import LOOPBACK, Posting

@@ -81,6 +81,7 @@ ROLES: dict[Role, str] = {
 # What the audit log calls what was done.
 ACTIONS: dict[str, str] = {
     "preferences.change": N_("Setting changed"),
+    "user.sign_in": N_("Signed in to the portal"),
     "user.role": N_("Role changed"),
     "user.sign_out": N_("Signed out everywhere"),
     "api_key.create": N_("API key made"),
@@ -118,6 +119,30 @@ ACTIONS: dict[str, str] = {
     "webhook.rotate_secret": N_("Secret of a webhook changed"),
     "saved_view.save": N_("View saved"),
     "saved_view.delete": N_("View deleted"),
+}
+
+# What the audit log calls the particulars of what was done; a name that isn't here is shown as it is.
+DETAILS: dict[str, str] = {
+    "arbitration": N_("as arbiter"),
+    "before": N_("before"),
+    "created_at": N_("uploaded"),
+    "days": N_("days"),
+    "event_types": N_("events"),
+    "format": N_("format"),
+    "from": N_("from"),
+    "genre": N_("genre"),
+    "jobs": N_("recordings"),
+    "model": N_("model"),
+    "name": N_("name"),
+    "reason": N_("reason"),
+    "role": N_("role"),
+    "scopes": N_("scopes"),
+    "sessions": N_("browsers"),
+    "share": N_("share"),
+    "shared": N_("shared"),
+    "signature": N_("virus"),
+    "to": N_("to"),
+    "url": N_("address"),
 }
 
 WORKERS: dict[WorkerState, str] = {
