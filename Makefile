@@ -79,9 +79,8 @@ types:
 layers:
 	$(BIN)/lint-imports
 
-# One process more than cores: tests wait for servers, browsers and workers a quarter of their time.
 unit:
-	$(BIN)/python -m pytest --numprocesses $$(($$(nproc) + 1)) --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder
 
 test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (half an hour)
 	$(BIN)/python -m pytest --numprocesses 3 -m long

@@ -57,6 +57,7 @@ def test_without_the_model_it_says_what_to_do(earmark):
     assert "earmark model import" in result.output
 
 
+@pytest.mark.timeout(180)
 def test_decoding_is_measured_and_printed_as_json_and_as_a_table(earmark, tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "_FILES", 2)
     description = Description(name="starter", version="1", source="a test", limits="none", metrics={})

@@ -14,6 +14,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from tests.support.waiting import wait_until
+
 
 def _binaries() -> Path:
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda path: int(path.parent.name))
@@ -129,6 +131,12 @@ class PostgresServer:
             f"recovery_target_time={moment.isoformat()}",
             "recovery_target_action=promote",
         )
+        wait_until(self._takes_writes, "the restored server is still in recovery")
+
+    def _takes_writes(self) -> bool:
+        """It answers questions before it has come to that moment."""
+        question = ("--tuples-only", "--no-align", "--command", "SELECT pg_is_in_recovery()")
+        return self._run(_binaries() / "psql", "-h", self.base, "-U", "postgres", *question).strip() == b"f"
 
     async def create_database_async(self, name: str) -> str:
         return await asyncio.to_thread(self.create_database, name)

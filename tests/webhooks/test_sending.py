@@ -107,7 +107,8 @@ async def test_410_switches_the_webhook_off_and_its_owner_is_told(store, posting
     async with store.reading() as uow:
         assert await given_up_endpoints(uow, una) == 1
         assert await given_up_endpoints(uow, otto) == 0
-        actions = (await uow.session.scalars(select(AuditEntry.action))).all()
+        query = select(AuditEntry.action).where(AuditEntry.target_type == "webhook").order_by(AuditEntry.id)
+        actions = (await uow.session.scalars(query)).all()
     assert list(actions) == ["webhook.create", "webhook.disable"]
 
 
