@@ -34,7 +34,7 @@ class LibrosaCQT(CQT1992v2):  # type: ignore[misc]  # nnAudio has no type hints
     """nnAudio's CQT1992v2 with librosa's own kernels in its buffers, and a faster way to apply them.
 
     With nnAudio's kernels the pictures are 0.008 (on [0, 1]) away from those the public checkpoint was trained on, with
-    these 0.0001. A convolution that strides by the hop reads each sample 33 times; here the signal is cut into blocks of
+    these 0.00005. A convolution that strides by the hop reads each sample 33 times; here the signal is cut into blocks of
     one hop, the kernels likewise, and a transform is one matrix product and a sum. The four lowest octaves, whose kernels
     are long, are applied to the signal at an eighth of its rate, which is itself such a product.
     """

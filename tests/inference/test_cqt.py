@@ -29,7 +29,7 @@ def test_agrees_with_librosa(layer, kind):
     ours = transform(layer, samples)[0]
     assert ours.shape == expected.shape == (84, 603)
     away_from_ends = np.s_[:, 16:-16]
-    assert np.abs(ours - expected)[away_from_ends].max() < 1e-4 * expected.max()
+    assert np.abs(ours - expected)[away_from_ends].max() < 2e-5 * expected.max()
     assert np.abs(ours - expected).max() < 0.05 * expected.max()
 
 
