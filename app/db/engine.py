@@ -19,6 +19,8 @@ _READ_ONLY = "earmark_read_only"
 _TURN = "earmark_turn"
 # How long a writer on SQLite waits for the one before it.
 _BUSY_TIMEOUT_MS = 15_000
+# How long it waits for its turn: a process that stands still in the middle of one must not hold up all others for long.
+_TURN_PATIENCE_S = 2.0
 
 
 class Database:
@@ -68,7 +70,7 @@ class Database:
 def _turns(url: URL) -> Turns | None:
     """Writers of a file take turns; PostgreSQL has many, and a database in memory has one process."""
     is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
-    return Turns(Path(str(url.database)), patience_s=_BUSY_TIMEOUT_MS / 1000) if is_file else None
+    return Turns(Path(str(url.database)), patience_s=_TURN_PATIENCE_S) if is_file else None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -39,6 +39,22 @@ function chosen(event) {
   }
 }
 
+// A row that has changed comes anew from the server, which doesn't know that it was chosen.
+let replaced = null;
+
+function rememberChoice(event) {
+  const row = event.detail.target;
+  replaced = row.matches("tbody[id]") ? (row.querySelector("input[name=job]:checked")?.id ?? null) : null;
+}
+
+function restoreChoice() {
+  const box = replaced && document.getElementById(replaced);
+  if (box) {
+    box.checked = true;
+  }
+  replaced = null;
+}
+
 function unfold(button) {
   const open = button.getAttribute("aria-expanded") !== "true";
   button.setAttribute("aria-expanded", open);
@@ -61,6 +77,8 @@ export function startLibrary() {
     chosen(event);
     showCount();
   });
+  document.addEventListener("htmx:beforeSwap", rememberChoice);
+  document.addEventListener("htmx:afterSwap", restoreChoice);
   document.addEventListener("htmx:afterSettle", showCount);
   showCount();
 }

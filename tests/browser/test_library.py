@@ -72,6 +72,17 @@ async def test_several_are_chosen_and_deleted_after_a_question(site, page, jobs)
     await expect(bar).to_be_hidden()
 
 
+async def test_a_row_that_changes_keeps_focus_and_choice(site, show, page, jobs):
+    await page.goto(f"{site.url}/library")
+    box = page.get_by_label("Choose 夏日广告.wav")
+    await box.press("Space")
+    await show.done(jobs["夏日广告"], make_result("opera", 0.9))
+    await expect(_row(page, jobs["夏日广告"])).to_contain_text("Opera", timeout=15_000)
+    await expect(box).to_be_checked()
+    await expect(box).to_be_focused()
+    await expect(page.get_by_role("form", name="What to do with the chosen recordings")).to_contain_text("1")
+
+
 async def test_a_view_is_saved_and_opened(site, page, jobs):
     await page.goto(f"{site.url}/library?tier=low")
     await page.get_by_role("button", name="Save this view").click()
