@@ -24,9 +24,8 @@ LOWEST_HZ = 32.70319566257483  # C1
 OCTAVES = BINS // BINS_PER_OCTAVE
 
 _SPARSITY = 0.01  # librosa's default: the share of each filter's spectrum that is dropped
-_TRIM = (
-    3e-5  # kernel values under this share of their octave's peak are cut off at both ends: pictures reach down to 1e-4
-)
+# Kernel values under this share of their octave's peak are cut off at both ends. Pictures reach down to 1e-4.
+_TRIM = 3e-5
 _HALVING_TRIM = 1e-7  # likewise for the filter that all lower octaves pass through
 _RATIO = 2.0 ** (2 / BINS_PER_OCTAVE)
 _QUALITY = (_RATIO + 1) / (_RATIO - 1)  # centre frequency over bandwidth

@@ -149,6 +149,7 @@ async def test_cancelled_caller_leaves_a_working_decoder(decoder):
 
 
 async def test_caller_cancelled_while_waiting_costs_nothing(decoder):
+    await assert_works(decoder)
     before = decoder.process_ids
     first, second = (asyncio.create_task(decoder.decode(SOUND)) for _ in range(2))
     await asyncio.sleep(0)
