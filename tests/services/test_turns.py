@@ -19,7 +19,6 @@ from tests.support.installation import ROOT
 GREEDY = """
 import asyncio, sys
 from sqlalchemy import text
-from sqlalchemy.exc import OperationalError
 from app.db.engine import Database
 
 async def write(database):
@@ -37,8 +36,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
 COUNT = text("SELECT greedy FROM counters")
 
 
