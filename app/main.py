@@ -16,6 +16,7 @@ from litestar.types import ASGIApp
 from app.integrations.oidc import Provider
 from app.integrations.progress import Progress
 from app.integrations.rate_limits import RateLimits
+from app.log_lines import LogRequest, log_request
 from app.logs import configure_logging
 from app.resources import open_resources
 from app.routes.api import api_router
@@ -115,7 +116,7 @@ async def _refresh_preferences(request: WebRequest) -> None:
         await parts.preferences.refresh(parts.store)
 
 
-def create_app(settings: Settings) -> Litestar:
+def create_app(settings: Settings, log_request: LogRequest = log_request) -> Litestar:
     """The web application. Nothing is opened before its lifespan begins."""
     static_version = version_of(STATIC_DIR)
     app = Litestar(
@@ -140,12 +141,13 @@ def create_app(settings: Settings) -> Litestar:
         plugins=[OwnProblems()],
     )
     install_template_globals(cast("JinjaTemplateEngine", app.template_engine))
-    app.asgi_handler = _wrapped(app.asgi_handler, settings)
+    app.asgi_handler = _wrapped(app.asgi_handler, settings, log_request)
     return app
 
 
-def _wrapped(app: ASGIApp, settings: Settings) -> ASGIApp:
-    enveloped: ASGIApp = Envelope(app, https=settings.base_url.startswith("https://"), form_target=settings.oidc_issuer)
+def _wrapped(app: ASGIApp, settings: Settings, log_request: LogRequest) -> ASGIApp:
+    https = settings.base_url.startswith("https://")
+    enveloped: ASGIApp = Envelope(app, https=https, form_target=settings.oidc_issuer, log_request=log_request)
     if not settings.trusted_proxies:
         return enveloped
     return cast("ASGIApp", wrap_asgi_with_proxy_headers(enveloped, trusted_hosts=list(settings.trusted_proxies)))
@@ -155,5 +157,4 @@ def web_app() -> Litestar:
     """For the server: everything from the environment."""
     settings = load_settings()
     settings.prepare_data_dir()
-    configure_logging(settings, "web")
-    return create_app(settings)
+    return create_app(settings, configure_logging(settings, "web"))

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from app.db.data_version import DataVersion
 from app.db.turns import Turn, Turns
 from app.db.vault import Vault
 
@@ -36,7 +37,9 @@ class Database:
         self.is_sqlite = dsn.startswith("sqlite")
         options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
-        self._turns = _turns(self.engine.url)
+        file = _file_of(self.engine.url)
+        self._turns = Turns(file, patience_s=_TURN_PATIENCE_S) if file else None
+        self._version = DataVersion(file) if file else None
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
@@ -61,16 +64,22 @@ class Database:
             async with AsyncSession(connection, expire_on_commit=False) as session:
                 yield session
 
+    def version(self) -> int | None:
+        """Another number after every commit of whichever process; None where that can't be told without a query."""
+        return self._version.current() if self._version else None
+
     async def close(self) -> None:
         await self.engine.dispose()
         if self._turns:
             self._turns.close()
+        if self._version:
+            self._version.close()
 
 
-def _turns(url: URL) -> Turns | None:
+def _file_of(url: URL) -> Path | None:
     """Writers of a file take turns; PostgreSQL has many, and a database in memory has one process."""
     is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
-    return Turns(Path(str(url.database)), patience_s=_TURN_PATIENCE_S) if is_file else None
+    return Path(str(url.database)) if is_file else None
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:

@@ -14,7 +14,7 @@ from app.domain.permissions import Principal
 from app.domain.tokens import API_KEY_MARK, hash_token
 from app.errors import TokenRefused, Unavailable
 from app.integrations.oidc import OidcRefused, OidcUnreachable
-from app.routes.deps import WebParts, WebRequest
+from app.routes.deps import WebParts
 from app.routes.guesses import Guesses
 from app.services import accounts, api_keys
 from app.services.accounts import Identity
@@ -49,18 +49,19 @@ class Bearers:
         self._recent: dict[str, _Recent] = {}
         self._guesses = Guesses()
 
-    async def principal_of(self, parts: WebParts, request: WebRequest, authorization: str) -> Principal:
-        """
+    async def principal_of(self, parts: WebParts, host: str, authorization: str) -> Principal:
+        """``host``: the address that asks.
+
         Raises:
             TokenRefused: it is nobody's.
             TooMany: too many tokens from this address were refused.
             Unavailable: the identity provider would have to be asked, and does not answer.
         """
-        self._guesses.check(request, authorization)
+        self._guesses.check(host, authorization)
         try:
             principal = await self._find(parts, authorization)
         except TokenRefused:
-            await self._guesses.refused(parts, request)
+            await self._guesses.refused(parts, host)
             raise
         self._guesses.accepted(authorization)
         return principal

@@ -7,7 +7,6 @@ import hashlib
 import hmac
 from urllib.parse import urlsplit
 
-from litestar import Request
 from litestar.datastructures import Cookie
 from litestar.enums import RequestEncodingType, ScopeType
 from litestar.middleware import ASGIMiddleware
@@ -15,7 +14,7 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from app.errors import CsrfFailed, HostRefused
 from app.routes.bearer import Bearers
-from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of
+from app.routes.deps import Connection, WebConfig, WebParts, WebRequest, parts_of, parts_of_app
 from app.routes.guards import UNASKED, check_permission
 from app.routes.middleware import QUOTA_HEADERS
 from app.routes.quotas import Quota, Quotas
@@ -97,11 +96,14 @@ def _host_name(authority: str) -> str | None:
         return None
 
 
-def check_host(request: WebRequest, config: WebConfig) -> None:
-    """In local mode a name that some web site made point to this machine (DNS rebinding) opens nothing."""
+def check_host(host: str, config: WebConfig) -> None:
+    """In local mode a name that some web site made point to this machine (DNS rebinding) opens nothing.
+
+    ``host``: the header of this name.
+    """
     if not config.local_mode:
         return
-    name = _host_name(request.headers.get("host", ""))
+    name = _host_name(host)
     if name not in _LOOPBACK_NAMES and name != _host_name(config.base_url.partition("//")[2]):
         raise HostRefused
 
@@ -126,26 +128,32 @@ class Admission(ASGIMiddleware):
         scope["user"] = scope["auth"] = None
         opt = scope["route_handler"].opt
         if not opt.get(UNASKED):
-            await self._recognise(scope, Request(scope, receive, send))
+            await self._recognise(scope, receive, send)
         check_permission(scope["user"], opt)
         await next_app(scope, receive, send)
 
-    async def _recognise(self, scope: Scope, request: WebRequest) -> None:
-        parts = parts_of(request)
-        check_host(request, parts.config)
-        authorization = request.headers.get("authorization")
-        to_api = request.scope["path"].startswith(API_PREFIX)
+    async def _recognise(self, scope: Scope, receive: Receive, send: Send) -> None:
+        parts = parts_of_app(scope["litestar_app"])
+        check_host(_header(scope, b"host") or "", parts.config)
+        authorization = _header(scope, b"authorization")
+        to_api = scope["path"].startswith(API_PREFIX)
         quota: Quota | None = None
         if to_api and authorization is not None:
-            scope["user"] = principal = await self._bearers.principal_of(parts, request, authorization)
+            host = scope["client"][0] if scope["client"] else ""
+            scope["user"] = principal = await self._bearers.principal_of(parts, host, authorization)
             quota = await self._quotas.take(parts, principal)
-        elif session := await _by_cookie(parts, request):
+        elif session := await _by_cookie(parts, request := WebRequest(scope, receive, send)):
             scope["user"], scope["auth"] = session.principal, session
             await _check_csrf(request)
             quota = await self._quotas.take(parts, session.principal) if to_api else None
         if quota is not None:
             scope["state"][QUOTA_HEADERS] = quota.headers()
             quota.check()
+
+
+def _header(scope: Scope, wanted: bytes) -> str | None:
+    """The first of this name; to ask a request for it would have all of its headers parsed."""
+    return next((value.decode("latin-1") for name, value in scope["headers"] if name == wanted), None)
 
 
 async def _by_cookie(parts: WebParts, request: WebRequest) -> SignedIn | None:

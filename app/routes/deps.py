@@ -28,7 +28,7 @@ from app.integrations.rate_limits import RateLimits
 from app.services.accounts import SignedIn
 from app.services.audit_access import AccessLog
 from app.services.backpressure import QueueBound
-from app.services.coalescing import Coalesced
+from app.services.job_reads import JobReads
 from app.services.monitoring import LiveFigures
 from app.services.preferences import LivePreferences
 
@@ -91,7 +91,7 @@ class WebParts:
     provider: Provider | None
     rate_limits: RateLimits
     scanner: Clamd | None = None
-    job_reads: Coalesced[tuple[Principal, uuid.UUID], bytes] = field(default_factory=Coalesced)
+    job_reads: JobReads = field(default_factory=JobReads)
     queue_bound: QueueBound
     figures: LiveFigures = field(default_factory=LiveFigures)
     accesses: AccessLog = field(default_factory=AccessLog)

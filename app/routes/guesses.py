@@ -8,7 +8,7 @@ import time
 
 from app.domain.tokens import hash_token
 from app.errors import TooMany
-from app.routes.deps import WebParts, WebRequest
+from app.routes.deps import WebParts
 from app.routes.quotas import WINDOW_S
 
 REFUSALS_LIMIT = 30
@@ -17,8 +17,7 @@ _MOST_KNOWN = 10_000
 _IPV6_NETWORK_BITS = 64
 
 
-def _network_of(request: WebRequest) -> str:
-    host = request.client.host if request.client else ""
+def _network_of(host: str) -> str:
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -38,15 +37,15 @@ class Guesses:
         self._good: set[str] = set()
         self._shut_until_s: dict[str, float] = {}
 
-    def check(self, request: WebRequest, authorization: str) -> None:
-        """Before credentials are looked at.
+    def check(self, host: str, authorization: str) -> None:
+        """Before credentials that come from ``host`` are looked at.
 
         Raises:
             TooMany
         """
         if not self._shut_until_s:
             return
-        left_s = self._shut_until_s.get(_network_of(request), 0.0) - time.monotonic()
+        left_s = self._shut_until_s.get(_network_of(host), 0.0) - time.monotonic()
         if left_s > 0 and hash_token(authorization) not in self._good:
             raise TooMany(limit=REFUSALS_LIMIT, window_s=WINDOW_S, retry_after_s=math.ceil(left_s))
 
@@ -55,8 +54,8 @@ class Guesses:
             self._good.clear()
         self._good.add(hash_token(authorization))
 
-    async def refused(self, parts: WebParts, request: WebRequest) -> None:
-        network = _network_of(request)
+    async def refused(self, parts: WebParts, host: str) -> None:
+        network = _network_of(host)
         taken = await parts.rate_limits.take(f"refused:{network}", 1, WINDOW_S)
         if taken is not None and taken.count >= REFUSALS_LIMIT:
             now_s = time.monotonic()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import logging
+import random
 import re
-import secrets
 import time
 from http import HTTPStatus
 from typing import cast
@@ -15,6 +17,7 @@ import structlog
 from litestar.enums import HttpMethod, ScopeType
 from litestar.types import ASGIApp, HTTPReceiveMessage, HTTPScope, Message, Receive, Scope, Send
 
+from app.log_lines import LogRequest
 from app.metrics import HTTP_DURATION, HTTP_REQUESTS
 
 log = structlog.stdlib.get_logger(__name__)
@@ -25,7 +28,7 @@ QUOTA_HEADERS = "quota_headers"
 _QUIET_PREFIXES = ("/health/", "/static/")
 _CLIENT_GONE = 499
 _METHODS = frozenset(HttpMethod)
-_STREAM = (b"content-type", b"text/event-stream")
+_STREAM = b"text/event-stream"
 _DRAIN_LIMIT_BYTES = 64_000_000
 _DRAIN_LIMIT_S = 15.0
 _SILENCE_LIMIT_S = 60.0
@@ -53,25 +56,21 @@ def _request_id(scope: HTTPScope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _SANE_REQUEST_ID.fullmatch(text := value.decode("latin-1")):
             return text
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"  # has to differ, not to be unguessable
 
 
-def _log_access(scope: HTTPScope, status: int, started: float) -> None:
-    path = _SECRET_PATHS.sub(r"\1…", scope["path"])
-    quiet = status < 400 and path.startswith(_QUIET_PREFIXES)
-    extra = {"problem": code} if (code := scope.get("state", {}).get("problem")) else {}
-    write = log.debug if quiet else log.info
-    duration_ms = round((time.perf_counter() - started) * 1000, 1)
-    write("request", method=scope["method"], path=path, status=status, duration_ms=duration_ms, **extra)
+# To find the series of some labels takes longer than to count.
+_requests = functools.cache(HTTP_REQUESTS.labels)
+_durations = functools.cache(HTTP_DURATION.labels)
 
 
 def _count(scope: HTTPScope, status: int, started: float, *, stream: bool) -> None:
     """By the pattern of the path, of which there are as many as routes. Streams end when their reader leaves: no duration."""
     method = scope["method"] if scope["method"] in _METHODS else "other"
     route = scope.get("path_template") or "none"
-    HTTP_REQUESTS.labels(method, route, status).inc()
+    _requests(method, route, status).inc()
     if not stream:
-        HTTP_DURATION.labels(method, route).observe(time.perf_counter() - started)
+        _durations(method, route).observe(time.perf_counter() - started)
 
 
 async def _send_last_resort(send: Send) -> None:
@@ -113,8 +112,9 @@ class _RequestBody:
 class Envelope:
     """The outermost layer of the web application."""
 
-    def __init__(self, app: ASGIApp, *, https: bool, form_target: str | None) -> None:
+    def __init__(self, app: ASGIApp, *, https: bool, form_target: str | None, log_request: LogRequest) -> None:
         self._app = app
+        self._log_request = log_request
         # Of an answer that does not say otherwise.
         defaults = {
             "content-security-policy": content_security_policy(form_target),
@@ -144,19 +144,34 @@ class Envelope:
                     await body.drain()
                 said = [*message["headers"], (b"x-request-id", request_id.encode())]
                 said += scope["state"].get(QUOTA_HEADERS, ())
-                names = {name.lower() for name, _ in said}
-                stream = any((name.lower(), value.partition(b";")[0]) == _STREAM for name, value in said)
-                message["headers"] = [*said, *(header for header in self._headers if header[0] not in names)]
+                by_name = {name.lower(): value for name, value in said}
+                stream = by_name.get(b"content-type", b"").partition(b";")[0] == _STREAM
+                message["headers"] = said + [header for header in self._headers if header[0] not in by_name]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
-            try:
-                await self._app(scope, body.receive, send_with_headers)
-            except Exception:
-                if status:
-                    raise  # the answer is under way: all that is left is to break it off
-                log.exception("unexpected error in the answer to an error")
-                await _send_last_resort(send_with_headers)
-            finally:
-                _log_access(scope, status or _CLIENT_GONE, started)
-                _count(scope, status or _CLIENT_GONE, started, stream=stream)
+        outer = structlog.contextvars.bind_contextvars(request_id=request_id)
+        try:
+            await self._app(scope, body.receive, send_with_headers)
+        except Exception:
+            if status:
+                raise  # the answer is under way: all that is left is to break it off
+            log.exception("unexpected error in the answer to an error")
+            await _send_last_resort(send_with_headers)
+        finally:
+            self._log(scope, request_id, status or _CLIENT_GONE, started)
+            _count(scope, status or _CLIENT_GONE, started, stream=stream)
+            structlog.contextvars.reset_contextvars(**outer)
+
+    def _log(self, scope: HTTPScope, request_id: str, status: int, started: float) -> None:
+        path = _SECRET_PATHS.sub(r"\1…", scope["path"])
+        fields = {
+            "method": scope["method"],
+            "path": path,
+            "status": status,
+            "duration_ms": round((time.perf_counter() - started) * 1000, 1),
+            "request_id": request_id,
+        }
+        if problem := scope.get("state", {}).get("problem"):
+            fields["problem"] = problem
+        quiet = status < HTTPStatus.BAD_REQUEST and path.startswith(_QUIET_PREFIXES)
+        self._log_request(logging.DEBUG if quiet else logging.INFO, fields)

@@ -71,6 +71,7 @@ async def test_one_line_for_each_request_and_no_secret_in_it(app: Litestar, part
             )
     [line] = [line for line in lines if line["event"] == "request"]
     assert line.pop("duration_ms") >= 0
+    assert line.pop("request_id")
     assert line == {"event": "request", "log_level": "info", "method": "GET", "path": "/api/v1/jobs", "status": 200}
     for secret in (key, "private", "abc123"):
         assert secret not in f"{lines}"

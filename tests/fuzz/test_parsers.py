@@ -109,7 +109,7 @@ REFUSALS: dict[str, tuple[Callable[[str], object], tuple[type[Exception], ...]]]
         (EarmarkError,),
     ),
     "the name of the host": (
-        lambda text: check_host(SimpleNamespace(headers={"host": text}), CONFIG),  # type: ignore[arg-type]
+        lambda text: check_host(text, CONFIG),
         (EarmarkError,),
     ),
     "the options of a job": (

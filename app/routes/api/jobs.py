@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection
 from typing import Annotated, Any
 
-import msgspec
 from litestar import Response, delete, get, head, post
 from litestar.di import Provide
 from litestar.openapi.datastructures import ResponseSpec
@@ -19,7 +17,7 @@ from app.domain.views import JobOut, JobPage
 from app.errors import JobNotFound
 from app.routes.api.examples import JOB_ANSWER, PAGE_ANSWER
 from app.routes.api.filters import Wanted, cursor_of, provide_job_filter
-from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest, parts_of, provide_caller, uncut_reading
+from app.routes.deps import Caller, Parts, ReadUow, Uow, WebParts, WebRequest, parts_of, provide_caller
 from app.routes.events import job_events
 from app.routes.guards import needs
 from app.routes.openapi import problems
@@ -27,7 +25,6 @@ from app.routes.ranges import file_response
 from app.services import jobs
 from app.services.jobs import PAGE_LIMIT, StoredFile
 
-_ENCODER = msgspec.json.Encoder()
 _TAGS = ["jobs"]
 _READ = needs(Permission.JOBS_READ)
 _CREATE = needs(Permission.JOBS_CREATE)
@@ -84,12 +81,7 @@ async def get_job(request: WebRequest, job_id: JobId) -> ASGIResponse:
     """One job, with its result once it is done."""
     # The busiest call of all: asked for by parameters, parts and caller would cost a task each.
     parts, caller = parts_of(request), await provide_caller(request)
-
-    async def read(wanted: Collection[tuple[Principal, uuid.UUID]]) -> dict[tuple[Principal, uuid.UUID], bytes]:
-        async with uncut_reading(parts) as uow:
-            return {key: _ENCODER.encode(job) for key, job in (await jobs.get_jobs(uow, wanted)).items()}
-
-    job = await parts.job_reads.get((caller, job_id), read)
+    job = await parts.job_reads.get(parts.store, caller, job_id)
     if job is None:
         raise JobNotFound
     return ASGIResponse(body=job)
