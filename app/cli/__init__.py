@@ -40,6 +40,16 @@ class WrongSetup(click.ClickException):
         click.echo(self.message, file=file, err=file is None)
 
 
+def _out_of_reach(error: Exception) -> str | None:
+    """In one line, if that's what it is; a pipe that nobody reads on is click's own matter."""
+    from app.integrations.outage import is_outage  # noqa: PLC0415
+
+    if isinstance(error, BrokenPipeError) or not is_outage(error):
+        return None
+    reason = str(error).strip().partition("\n")[0] or type(error).__name__
+    return f"database or storage can't be used: {reason}\nearmark doctor finds out what is wrong."
+
+
 class LazyGroup(click.Group):
     """Knows its commands by name and loads the one that is called."""
 
@@ -59,7 +69,7 @@ class LazyGroup(click.Group):
             formatter.write_dl([(name, text) for name, (_, _, text) in _COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; settings that can't work end it with one line and exit code 2."""
+        """Run a command; settings that can't work end it with one line and exit code 2, what is out of reach with one and 1."""
         from app.errors import EarmarkError  # noqa: PLC0415  --help and --version need neither
         from app.settings import SettingsError  # noqa: PLC0415
 
@@ -69,6 +79,10 @@ class LazyGroup(click.Group):
             raise WrongSetup(str(error)) from error
         except EarmarkError as error:
             raise click.ClickException(str(error)) from error
+        except Exception as error:
+            if (reason := _out_of_reach(error)) is None:
+                raise
+            raise click.ClickException(reason) from error
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})

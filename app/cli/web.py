@@ -38,18 +38,15 @@ _SHARED_COUNTS = "PROMETHEUS_MULTIPROC_DIR"
 def application() -> Litestar:
     """The application of one granian worker, which must not outlive granian: it would go on holding the port."""
     die_with_parent(signal.SIGKILL)
+    # What is made now stays. The collector of cycles doesn't look at it, then or later: it would take a third of a busy process's time.
+    gc.disable()
     from app.main import web_app  # noqa: PLC0415  granian's own process needs none of it
 
     app = web_app()
-    _collect_seldom()
-    return app
-
-
-def _collect_seldom() -> None:
-    """What is there now stays: the collector of cycles, which takes a third of the time of a busy process, passes it over."""
-    gc.collect()
     gc.freeze()
     gc.set_threshold(*_COLLECT_AFTER)
+    gc.enable()
+    return app
 
 
 @click.command()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 from sqlalchemy import URL, Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -12,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engin
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.util import await_only
 
+from app.db import sqlite
 from app.db.data_version import DataVersion
 from app.db.turns import Turn, Turns
 from app.db.vault import Vault
@@ -35,7 +37,9 @@ class Database:
         self.vault = vault
         self.commits = 0
         self.is_sqlite = dsn.startswith("sqlite")
-        options = {} if self.is_sqlite else {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
+        options: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
+        if self.is_sqlite:
+            options = {"connect_args": {"async_creator_fn": sqlite.connect}}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
         file = _file_of(self.engine.url)
         self._turns = Turns(file, patience_s=_TURN_PATIENCE_S) if file else None
@@ -92,8 +96,6 @@ def _prepare_sqlite(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None
 
 def _begin_sqlite(connection: Connection) -> None:
     """Writers queue from their first statement on: a transaction that reads, then writes, would lose updates otherwise."""
-    # By a cursor, which the driver closes on its own thread. One that ended on ours would wait for the connection's mutex, and
-    # the event loop with it, while that thread waits for another writer, who may be of this very loop.
     options = connection.get_execution_options()
     if options.get(_READ_ONLY, False):
         connection.exec_driver_sql("BEGIN")

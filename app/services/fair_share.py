@@ -24,7 +24,6 @@ async def line_up(uow: UnitOfWork, job: Job) -> None:
     """Give a job that is ready to be analysed its turn."""
     lane = Lane.of(job.scope, job.batch_id)
     job.lane, job.turn = lane, await _next_turn(uow, lane, (job.user_id, job.api_key_id))
-    await uow.session.flush()
 
 
 async def line_up_again(uow: UnitOfWork, jobs: Sequence[Requeued]) -> None:
@@ -42,6 +41,5 @@ async def line_up_again(uow: UnitOfWork, jobs: Sequence[Requeued]) -> None:
 
 
 async def _next_turn(uow: UnitOfWork, lane: Lane, owner: Owner) -> int:
-    first = await repository.first_turn(uow.session, lane)
-    own = await repository.last_turn(uow.session, lane, owner)
+    first, own = await repository.turns(uow.session, lane, owner)
     return max(first or 0, 0 if own is None else own + 1)

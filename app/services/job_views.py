@@ -11,6 +11,7 @@ from app.db.models import Asset, Job
 from app.db.repositories import jobs as repository
 from app.db.uow import UnitOfWork
 from app.domain.failures import WORDS, FailureCode
+from app.domain.permissions import Principal
 from app.domain.results import GenreResult
 from app.domain.reviews import WAITING_STATES
 from app.domain.views import AssetOut, FailureOut, JobOut
@@ -67,6 +68,11 @@ def _job_out(job: Job, submitters: dict[uuid.UUID, str]) -> JobOut:
         label=job.label,
         error=failure_out(FailureCode(error["code"]), error["params"]) if error else None,
     )
+
+
+def view_of_own(job: Job, submitter: Principal) -> JobOut:
+    """What whoever has just submitted a job gets to see of it."""
+    return _job_out(job, {ident: submitter.name for ident in (submitter.user_id, submitter.api_key_id) if ident})
 
 
 async def views(uow: UnitOfWork, jobs: Sequence[Job]) -> list[JobOut]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import uuid
 
-from sqlalchemy import select
+from sqlalchemy import and_, select
 
 from app.db.models import Asset, DirectUpload, Job, Model, Review, Source
 from app.db.repositories.jobs import visible_to
@@ -24,7 +24,7 @@ from app.integrations.files import FileGone, Files
 from app.services import batches, fair_share, sources
 from app.services.callbacks import add_callback
 from app.services.events import record_event
-from app.services.job_views import views
+from app.services.job_views import view_of_own
 from app.services.uploads import StoredUpload
 
 # Of earlier jobs on the same audio so many are looked at: the newest is nearly always the one.
@@ -42,9 +42,11 @@ async def submit_upload(uow: UnitOfWork, principal: Principal, upload: StoredUpl
     """
     asset = Asset(id=upload.asset_id, name=upload.name)
     _fill(asset, upload)
-    job = await _add(uow, principal, asset, options)
-    await _begin(uow, principal, job, force=options.force)
-    return (await views(uow, [job]))[0]
+    job = await _new(uow, principal, asset, options)
+    earlier = await _earlier_or_turn(uow, principal, job, force=options.force)
+    await _add(uow, principal, job, options)
+    await _begin(uow, job, earlier)
+    return view_of_own(job, principal)
 
 
 async def submit_direct_upload(
@@ -74,10 +76,11 @@ async def submit_source(
         BatchNotFound, Forbidden
     """
     asset = Asset(id=new_id(), name=sources.name_of(url, name))
-    job = await _add(uow, principal, asset, options)
+    job = await _new(uow, principal, asset, options)
+    await _add(uow, principal, job, options)
     uow.session.add(Source(job_id=job.id, url=url, force=options.force, due_at=utc_now()))
     uow.changed_jobs.append(job.id)
-    return (await views(uow, [job]))[0]
+    return view_of_own(job, principal)
 
 
 def _fill(asset: Asset, upload: StoredUpload) -> None:
@@ -85,10 +88,12 @@ def _fill(asset: Asset, upload: StoredUpload) -> None:
     asset.storage_key = audio_key(asset.id)
 
 
-async def _add(uow: UnitOfWork, principal: Principal, asset: Asset, options: JobOptions) -> Job:
+async def _new(uow: UnitOfWork, principal: Principal, asset: Asset, options: JobOptions) -> Job:
+    """Not in the database yet: what it needs to know from there is read first, and it's written once."""
     if options.batch_id is not None:
         await batches.admit(uow, principal, options.batch_id)
-    job = Job(
+    return Job(
+        id=new_id(),
         asset=asset,
         kind=options.kind,
         scope=options.scope,
@@ -99,20 +104,28 @@ async def _add(uow: UnitOfWork, principal: Principal, asset: Asset, options: Job
         user_id=principal.user_id,
         api_key_id=principal.api_key_id,
     )
+
+
+async def _add(uow: UnitOfWork, principal: Principal, job: Job, options: JobOptions) -> None:
     uow.session.add(job)
-    await uow.session.flush()  # events and wake-up need the id
+    await uow.session.flush()  # events refer to it
     if options.callback_url is not None:
         await add_callback(uow, principal, job.id, options.callback_url, intranet=options.intranet)
     await record_event(uow, EventType.JOB_CREATED, job_id=job.id)
-    return job
 
 
-async def _begin(uow: UnitOfWork, principal: Principal, job: Job, *, force: bool) -> None:
-    """The recording is here: answer from an earlier result, or ring for a worker."""
-    uow.changed_jobs.append(job.id)
+async def _earlier_or_turn(uow: UnitOfWork, principal: Principal, job: Job, *, force: bool) -> Job | None:
+    """The recording is here: the job whose result will do for this one, which else gets its turn."""
     earlier = None if force else await _earlier(uow, principal, job)
     if earlier is None:
         await fair_share.line_up(uow, job)
+    return earlier
+
+
+async def _begin(uow: UnitOfWork, job: Job, earlier: Job | None) -> None:
+    """Answer from an earlier result, or ring for a worker."""
+    uow.changed_jobs.append(job.id)
+    if earlier is None:
         uow.wakeups.append(Wakeup.of(job))
     else:
         await _take_over(uow, job, earlier)
@@ -130,7 +143,8 @@ async def recording_fetched(uow: UnitOfWork, job_id: uuid.UUID, upload: StoredUp
     _fill(job.asset, upload)
     await uow.session.delete(source)
     await uow.session.flush()
-    await _begin(uow, _submitter(job), job, force=source.force)
+    earlier = await _earlier_or_turn(uow, _submitter(job), job, force=source.force)
+    await _begin(uow, job, earlier)
     return True
 
 
@@ -144,18 +158,17 @@ def _submitter(job: Job) -> Principal:
 
 async def _earlier(uow: UnitOfWork, principal: Principal, job: Job) -> Job | None:
     """A finished job on the same audio, by the active model, that the caller may see."""
-    active = select(Model.sha256).where(Model.kind == job.kind, Model.active)
-    sha256 = await uow.session.scalar(active)
     query = (
-        select(Job)
+        select(Job, Model.sha256)
         .join(Job.asset)
+        .join(Model, and_(Model.kind == Job.kind, Model.active))
         .where(Asset.sha256 == job.asset.sha256, Job.kind == job.kind, Job.scope == job.scope)
         .where(Job.state == JobState.DONE, Job.id != job.id, visible_to(principal))
         .order_by(Job.id.desc())
         .limit(_EARLIER_LIMIT)
     )
-    found = (await uow.session.scalars(query)).unique().all()
-    return next((one for one in found if one.result and one.result["model"]["sha256"] == sha256), None)
+    found = (await uow.session.execute(query)).unique().all()
+    return next((one for one, sha256 in found if one.result and one.result["model"]["sha256"] == sha256), None)
 
 
 async def _take_over(uow: UnitOfWork, job: Job, earlier: Job) -> None:

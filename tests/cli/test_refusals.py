@@ -117,3 +117,14 @@ def test_a_database_that_is_away_is_named(tmp_path):
     assert result.returncode == 1
     assert "EARMARK_DATABASE_URL" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("command", [("sign-in-link",), ("api-key", "create", "--name", "a")])
+def test_a_database_that_does_not_answer(tmp_path, command):
+    address = f"postgresql+asyncpg://earmark:very-secret@127.0.0.1:{free_port()}/earmark"
+    result = earmark(*command, data_dir=tmp_path, database_url=address)
+    assert (result.returncode, result.stdout) == (1, "")
+    problem, advice = result.stderr.splitlines()
+    assert problem.startswith("Error: database or storage can't be used: ")
+    assert "earmark doctor" in advice
+    assert "very-secret" not in result.stderr

@@ -35,6 +35,8 @@ _PROGRAM = "tests.support.stand_in_earmark"
 _STAND_IN = "tests.support.stand_in_worker:open_stand_ins"
 # What a fault that nobody foresaw leaves in the log.
 _FAULTS = ("Traceback", "unexpected error", "failed unexpectedly", "a chore failed", "a round of webhooks failed")
+# Of a fault that was not foreseen.
+_SHOWN_LINES = 60
 _START_LIMIT_S = 60
 _STOP_LIMIT_S = 60
 
@@ -133,8 +135,9 @@ class Service:
         return self.log[-3000:]
 
     def assert_no_unforeseen_fault(self) -> None:
-        found = [line for line in self.log.splitlines() if any(words in line for words in _FAULTS)]
-        assert found == []
+        lines = self.log.splitlines()
+        found = [number for number, line in enumerate(lines) if any(words in line for words in _FAULTS)]
+        assert not found, "\n".join(lines[found[0] : found[0] + _SHOWN_LINES])
 
     def kill_all(self) -> None:
         """Whatever has happened: end every process of this installation."""

@@ -33,13 +33,13 @@ def _in_line(lane: Lane) -> ColumnElement[bool]:
     return and_(Job.state == JobState.QUEUED, Job.lane == lane, Job.turn.is_not(None), Job.losses == 0)
 
 
-async def first_turn(session: AsyncSession, lane: Lane) -> int | None:
-    return await session.scalar(select(Job.turn).where(_in_line(lane)).order_by(Job.turn, Job.id).limit(1))
-
-
-async def last_turn(session: AsyncSession, lane: Lane, owner: Owner) -> int | None:
-    query = select(Job.turn).where(Job.state == JobState.QUEUED, Job.lane == lane, _of(owner), Job.turn.is_not(None))
-    return await session.scalar(query.order_by(Job.turn.desc()).limit(1))
+async def turns(session: AsyncSession, lane: Lane, owner: Owner) -> tuple[int | None, int | None]:
+    """The first turn that anybody waits for, and the last one that this owner does."""
+    first = select(Job.turn).where(_in_line(lane)).order_by(Job.turn, Job.id).limit(1)
+    own = select(Job.turn).where(Job.state == JobState.QUEUED, Job.lane == lane, _of(owner), Job.turn.is_not(None))
+    last = own.order_by(Job.turn.desc()).limit(1)
+    row = (await session.execute(select(first.scalar_subquery(), last.scalar_subquery()))).one()
+    return row[0], row[1]
 
 
 async def next_in_line(session: AsyncSession, lane: Lane) -> uuid.UUID | None:

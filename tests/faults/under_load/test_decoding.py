@@ -55,4 +55,4 @@ async def test_decoders_are_killed_and_only_what_they_were_at_fails(decoding):
 async def test_batches_that_are_too_large_for_the_memory_are_halved(decoding):
     decoding.load.begin(UPLOADS, per_s=50)
     assert await decoding.assert_nothing_lost() == {JobState.DONE: UPLOADS}
-    assert '"event": "out_of_memory"' in decoding.service.log
+    assert '"event":"out_of_memory"' in decoding.service.log
