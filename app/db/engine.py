@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +21,34 @@ from app.db.turns import Turn, Turns
 from app.db.vault import Vault
 
 _READ_ONLY = "earmark_read_only"
-_TURN = "earmark_turn"
+_WRITING = "earmark_writing"
+# What says who a person or a program is, and what they may.
+_WRITES_IDENTITIES = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM) (?:users|api_keys)\b")
 # How long a writer on SQLite waits for the one before it.
 _BUSY_TIMEOUT_MS = 15_000
 # How long it waits for its turn: a process that stands still in the middle of one must not hold up all others for long.
 _TURN_PATIENCE_S = 2.0
 
 
+@dataclass(slots=True)
+class _Writing:
+    """A transaction that may write; whether it has written to people or API keys."""
+
+    turn: Turn | None
+    identities: bool = False
+
+
 class Database:
     """SQLite or PostgreSQL, told by the address. ``writing`` commits at its end, ``reading`` never writes.
 
-    ``commits`` counts what was written through this object: while it stays the same, this process has changed nothing.
+    ``identity_commits`` counts what was written to people and API keys through this object: while it stays the same, this
+    process has changed none of them.
     ``vault`` opens the secrets in it; who has none comes to none.
     """
 
     def __init__(self, dsn: str, *, pool_size: int = 10, vault: Vault | None = None) -> None:
         self.vault = vault
-        self.commits = 0
+        self.identity_commits = 0
         self.is_sqlite = dsn.startswith("sqlite")
         options: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         if self.is_sqlite:
@@ -44,22 +57,23 @@ class Database:
         file = _file_of(self.engine.url)
         self._turns = Turns(file, patience_s=_TURN_PATIENCE_S) if file else None
         self._version = DataVersion(file) if file else None
+        event.listen(self.engine.sync_engine, "before_cursor_execute", _note_identities)
         if self.is_sqlite:
             event.listen(self.engine.sync_engine, "connect", _prepare_sqlite)
             event.listen(self.engine.sync_engine, "begin", _begin_sqlite)
 
     @asynccontextmanager
     async def writing(self) -> AsyncIterator[AsyncSession]:
-        turn = Turn(self._turns) if self._turns else None
-        engine = self.engine.execution_options(**{_TURN: turn})
+        writing = _Writing(Turn(self._turns) if self._turns else None)
+        engine = self.engine.execution_options(**{_WRITING: writing})
         async with AsyncSession(engine, expire_on_commit=False) as session:
             try:
                 async with session.begin():
                     yield session
             finally:
-                if turn:
-                    turn.end()
-        self.commits += 1
+                if writing.turn:
+                    writing.turn.end()
+        self.identity_commits += writing.identities
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
@@ -100,7 +114,13 @@ def _begin_sqlite(connection: Connection) -> None:
     if options.get(_READ_ONLY, False):
         connection.exec_driver_sql("BEGIN")
         return
-    turn: Turn | None = options.get(_TURN)
-    if turn:
-        await_only(turn.take())
+    writing: _Writing | None = options.get(_WRITING)
+    if writing and writing.turn:
+        await_only(writing.turn.take())
     connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _note_identities(connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    writing: _Writing | None = connection.get_execution_options().get(_WRITING)
+    if writing and _WRITES_IDENTITIES.match(statement):
+        writing.identities = True

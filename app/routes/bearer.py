@@ -76,7 +76,7 @@ class Bearers:
         return await _by_access_token(parts, token)
 
     async def _by_key(self, parts: WebParts, token: str) -> Principal:
-        key_hash, commits, now_s = hash_token(token), parts.store.database.commits, time.monotonic()
+        key_hash, commits, now_s = hash_token(token), parts.store.database.identity_commits, time.monotonic()
         recent = self._recent.get(key_hash)
         if recent is not None and recent.commits == commits and now_s < recent.until_s:
             return recent.principal

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import select, update
+from sqlalchemy import delete, select, update
 
 from app.db.models import ApiKey, AuditEntry, User
-from app.db.uow import Store
+from app.db.uow import Store, UnitOfWork
 from app.domain.api_keys import NewApiKey
 from app.domain.ids import utc_now
 from app.domain.permissions import Permission, Principal, Role
 from app.errors import ApiKeyExpired, ApiKeyLimit, ApiKeyNameTaken, ApiKeyNotFound, Forbidden
 from app.services import api_keys
 from app.services.api_keys import MadeApiKey
-from tests.support.factories import make_principal
+from tests.support.factories import make_job, make_principal
 
 
 async def _own(store: Store, person: Principal, name: str = "script", most: int = 2, **wanted: Any) -> MadeApiKey:
@@ -49,6 +50,24 @@ async def test_a_key_works_until_it_is_revoked(store: Store):
     async with store.reading() as uow:
         entries = await uow.session.scalars(select(AuditEntry).order_by(AuditEntry.id))
         assert [entry.action for entry in entries] == ["api_key.create", "api_key.revoke"]
+
+
+async def test_what_says_who_somebody_is_is_counted_and_nothing_else(store: Store):
+    """By this count web processes know whether they may still rely on whose a key was."""
+    una, counted = await make_principal(store), store.database.identity_commits
+    await make_job(store, una)
+    assert store.database.identity_commits == counted
+    changes: list[Callable[[UnitOfWork], Awaitable[object]]] = [
+        lambda uow: api_keys.create_api_key(uow, NewApiKey(name="archive")),
+        lambda uow: api_keys.revoke_api_key(uow, "archive"),
+        lambda uow: uow.session.execute(update(User).values(role=Role.VIEWER)),
+        lambda uow: uow.session.execute(delete(ApiKey)),
+    ]
+    for number, change in enumerate(changes, counted + 1):
+        async with store.writing() as uow:
+            await change(uow)
+            assert store.database.identity_commits == number - 1
+        assert store.database.identity_commits == number
 
 
 async def test_only_hashes_of_keys_are_kept_but_each_has_a_secret_to_sign_with(sqlite_store: Store):
