@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import re
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ _WRITES_IDENTITIES = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM) (?:users
 _BUSY_TIMEOUT_MS = 15_000
 # How long it waits for its turn: a process that stands still in the middle of one must not hold up all others for long.
 _TURN_PATIENCE_S = 2.0
+_CLOSE_PATIENCE_S = 5.0
 
 
 @dataclass(slots=True)
@@ -49,6 +52,9 @@ class Database:
     def __init__(self, dsn: str, *, pool_size: int = 10, vault: Vault | None = None) -> None:
         self.vault = vault
         self.identity_commits = 0
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
         self.is_sqlite = dsn.startswith("sqlite")
         options: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
         if self.is_sqlite:
@@ -66,27 +72,44 @@ class Database:
     async def writing(self) -> AsyncIterator[AsyncSession]:
         writing = _Writing(Turn(self._turns) if self._turns else None)
         engine = self.engine.execution_options(**{_WRITING: writing})
-        async with AsyncSession(engine, expire_on_commit=False) as session:
-            try:
-                async with session.begin():
-                    yield session
-            finally:
-                if writing.turn:
-                    writing.turn.end()
+        with self._in_use():
+            async with AsyncSession(engine, expire_on_commit=False) as session:
+                try:
+                    async with session.begin():
+                        yield session
+                finally:
+                    if writing.turn:
+                        writing.turn.end()
         self.identity_commits += writing.identities
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncSession]:
-        async with self.engine.connect() as connection:
-            await connection.execution_options(**{_READ_ONLY: True})
-            async with AsyncSession(connection, expire_on_commit=False) as session:
-                yield session
+        with self._in_use():
+            async with self.engine.connect() as connection:
+                await connection.execution_options(**{_READ_ONLY: True})
+                async with AsyncSession(connection, expire_on_commit=False) as session:
+                    yield session
+
+    @contextmanager
+    def _in_use(self) -> Iterator[None]:
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
 
     def version(self) -> int | None:
         """Another number after every commit of whichever process; None where that can't be told without a query."""
         return self._version.current() if self._version else None
 
     async def close(self) -> None:
+        """Let those who are at it finish: a connection that comes back to a closed pool is closed by nobody."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_PATIENCE_S):
+                await self._unused.wait()
         await self.engine.dispose()
         if self._turns:
             self._turns.close()

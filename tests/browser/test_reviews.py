@@ -15,7 +15,7 @@ from app.db.models import Job, Review, ReviewDecision
 from app.domain.keys import spectrogram_key
 from app.domain.permissions import Role
 from app.domain.views import JobOut
-from tests.support.browser import Site, browsing
+from tests.support.browser import PIXEL, Site, browsing
 from tests.support.factories import make_result
 from tests.support.portal import open_session
 from tests.support.review_showcase import review_some
@@ -27,10 +27,6 @@ pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.timeout(120
 AXE = Path(__file__).resolve().parents[2] / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
 WAV = encode(beats(12, 8000), 8000, "wav")
-PNG = bytes.fromhex(
-    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360000000020001487"
-    "5ed4b0000000049454e44ae426082"
-)
 READY = "#desk:not(.desk-busy):not(.desk-fresh) [data-review]"
 
 
@@ -40,7 +36,7 @@ async def _queue(show: Showcase, count: int, genre: str = "soft_rock") -> list[J
     for number in range(count):
         job = await show.upload(f"take {number:02}.wav", WAV)
         await show.done(job, make_result(genre, 0.3 + number / 1000))
-        await show.site.app.state.parts.files.put_bytes(spectrogram_key(job.id), PNG)
+        await show.site.app.state.parts.files.put_bytes(spectrogram_key(job.id), PIXEL)
         jobs.append(job)
     return jobs
 

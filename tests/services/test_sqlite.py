@@ -45,7 +45,7 @@ async def test_no_cursor_comes_to_the_event_loop(database: Database):
         with pytest.raises(IntegrityError) as twice:
             await session.execute(text("INSERT INTO notes VALUES (1, 'b')"))
         # Result and errors are still there, and with the errors the frames that they came through.
-        cursors = [thing for thing in gc.get_objects() if isinstance(thing, sqlite3.Cursor)]
+        cursors = [thing for thing in gc.get_objects() if type(thing) is sqlite3.Cursor]
         assert [_state(cursor) for cursor in cursors] == ["closed"] * len(cursors)
         assert kept.all() == [(1, "a")]
     assert [type(error.value.orig) for error in (unknown, twice)] == [sqlite3.OperationalError, sqlite3.IntegrityError]
@@ -80,3 +80,22 @@ async def test_who_waits_for_another_writer_holds_up_nobody_else(database: Datab
     await writer
     async with database.reading() as session:
         assert (await session.scalar(text("SELECT count(*) FROM notes"))) == 1
+
+
+async def test_who_is_reading_may_finish_before_the_database_is_closed(database: Database):
+    reading, enough = asyncio.Event(), asyncio.Event()
+
+    async def read() -> None:
+        async with database.reading() as session:
+            await session.execute(text("SELECT * FROM notes"))
+            reading.set()
+            await enough.wait()
+
+    reader = asyncio.create_task(read())
+    await reading.wait()
+    closing = asyncio.create_task(database.close())
+    await asyncio.sleep(0)
+    assert not closing.done()
+    enough.set()
+    await closing
+    assert reader.done()

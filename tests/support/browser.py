@@ -43,6 +43,12 @@ document.addEventListener("securitypolicyviolation",
     (event) => violations.push(`${event.violatedDirective} ${event.blockedURI}`));
 """
 
+# A picture, where any will do.
+PIXEL = bytes.fromhex(
+    "89504e470d0a1a0a0000000d49484452000000010000000108000000003a7e9b550000000a49444154789c6360000000020001487"
+    "5ed4b0000000049454e44ae426082"
+)
+
 
 @dataclass
 class Site:
