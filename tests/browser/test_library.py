@@ -101,7 +101,8 @@ async def test_dashboard_moves_by_itself_and_stays_unfolded(site, show, page, jo
     await show.done(jobs["夏日广告"], make_result("opera", 0.9))
     await expect(page.locator("#figure-queued")).to_have_text("0", timeout=15_000)
     await expect(page.locator("#figure-throughput")).to_have_text("3")
-    await expect(page.locator("#hours-rows tr").first).to_contain_text("3")
+    by_hour = await page.locator("#hours-rows tr td:nth-of-type(1)").all_inner_texts()
+    assert sum(map(int, by_hour)) == 3  # in two of them, if the clock strikes meanwhile
     await expect(page.locator("#hours-rows tr").first).to_be_visible()
 
 
