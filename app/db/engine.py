@@ -118,7 +118,7 @@ class Database:
 
 
 def _file_of(url: URL) -> Path | None:
-    """Writers of a file take turns; PostgreSQL has many, and a database in memory has one process."""
+    """Of SQLite, unless it is in memory: only a file has several processes."""
     is_file = url.get_backend_name() == "sqlite" and url.database not in {None, "", ":memory:"}
     return Path(str(url.database)) if is_file else None
 

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Protocol, Self
 
+from anyio import CancelScope
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.db.engine import Database
@@ -77,3 +78,10 @@ class Store:
     async def reading(self) -> AsyncIterator[UnitOfWork]:
         async with self.database.reading() as session:
             yield UnitOfWork(session, self.database.vault)
+
+    @asynccontextmanager
+    async def uncut_reading(self) -> AsyncIterator[UnitOfWork]:
+        """For streams: a reader who leaves cancels the stream, but a query cut off would leave its connection open."""
+        with CancelScope(shield=True):
+            async with self.reading() as uow:
+                yield uow

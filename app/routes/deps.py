@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AbstractContextManager, asynccontextmanager
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Protocol
 
-from anyio import CancelScope
 from litestar import Litestar, Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import State
@@ -105,14 +104,6 @@ def parts_of_app(app: Litestar) -> WebParts:
 
 def parts_of(connection: Connection) -> WebParts:
     return parts_of_app(connection.app)
-
-
-@asynccontextmanager
-async def uncut_reading(parts: WebParts) -> AsyncIterator[UnitOfWork]:
-    """For streams: a reader who leaves cancels the stream, but a query cut off would leave its connection open."""
-    with CancelScope(shield=True):
-        async with parts.store.reading() as uow:
-            yield uow
 
 
 async def provide_parts(request: WebRequest) -> WebParts:

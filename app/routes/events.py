@@ -12,7 +12,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 from app.domain.permissions import Principal
 from app.domain.views import JobOut
 from app.errors import JobNotFound
-from app.routes.deps import Subscription, WebParts, uncut_reading
+from app.routes.deps import Subscription, WebParts
 from app.services import jobs
 
 # An open stream holds up a restart of the server, so none lasts long; clients connect again by themselves.
@@ -25,7 +25,7 @@ KEEP_ALIVE_S = 15.0
 
 async def _read(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> JobOut | None:
     try:
-        async with uncut_reading(parts) as uow:
+        async with parts.store.uncut_reading() as uow:
             return await jobs.get_job(uow, caller, job_id)
     except JobNotFound:
         return None

@@ -6,7 +6,6 @@ import uuid
 from collections.abc import Collection
 
 import msgspec
-from anyio import CancelScope
 
 from app.db.uow import Store
 from app.domain.permissions import Principal
@@ -45,7 +44,6 @@ class JobReads:
 
 
 async def _query(store: Store, wanted: Collection[_Wanted]) -> dict[_Wanted, bytes]:
-    with CancelScope(shield=True):  # a query that is cut off leaves its connection open
-        async with store.reading() as uow:
-            found = await jobs.get_jobs(uow, wanted)
+    async with store.uncut_reading() as uow:
+        found = await jobs.get_jobs(uow, wanted)
     return {key: _encoder.encode(job) for key, job in found.items()}

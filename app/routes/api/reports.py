@@ -16,7 +16,7 @@ from app.domain.permissions import Permission, Principal
 from app.domain.reports import ReportFormat
 from app.i18n import LANGUAGES, Reader, reader_for
 from app.routes.api.filters import Wanted, provide_job_filter
-from app.routes.deps import Caller, Parts, ReadUow, WebParts, uncut_reading
+from app.routes.deps import Caller, Parts, ReadUow, WebParts
 from app.routes.guards import needs
 from app.routes.openapi import problems
 from app.routes.ranges import content_disposition
@@ -55,7 +55,7 @@ def report_response(
     reader: Reader | None,
 ) -> Stream:
     """The report as a download called ``name`` and the format's suffix."""
-    content = reports.report(lambda: uncut_reading(parts), caller, wanted, report_format, reader=reader)
+    content = reports.report(parts.store.uncut_reading, caller, wanted, report_format, reader=reader)
     disposition = content_disposition(f"{name}.{report_format}", download=True)
     headers = {"Content-Disposition": disposition, "Cache-Control": "private, no-store"}
     return Stream(content, media_type=report_format.media_type, headers=headers)

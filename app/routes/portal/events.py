@@ -11,7 +11,7 @@ from litestar.response import ServerSentEvent, ServerSentEventMessage
 
 from app.domain.jobs import CANCELLABLE_STATES
 from app.domain.permissions import Permission, Principal
-from app.routes.deps import Caller, Parts, WebParts, uncut_reading
+from app.routes.deps import Caller, Parts, WebParts
 from app.routes.events import KEEP_ALIVE_S, LIFETIME_S, LOOK_AGAIN_S, RETRY_MS
 from app.routes.guards import needs
 from app.services.jobs import PAGE_LIMIT, JobFilter, list_jobs
@@ -21,7 +21,7 @@ _Unfinished = set[tuple[uuid.UUID, str, int]]
 
 async def _unfinished(parts: WebParts, caller: Principal) -> _Unfinished:
     """The latest jobs that can still change by themselves, with what shows that they have."""
-    async with uncut_reading(parts) as uow:
+    async with parts.store.uncut_reading() as uow:
         pages = [await list_jobs(uow, caller, JobFilter(state=state), limit=PAGE_LIMIT) for state in CANCELLABLE_STATES]
     return {(job.id, job.state, job.attempt) for page in pages for job in page.items}
 

@@ -23,7 +23,7 @@ from app.domain.reports import ReportFormat
 from app.domain.views import JobOut
 from app.errors import N_, JobNotFound, NotFound
 from app.i18n import Reader
-from app.routes.deps import Caller, Parts, ReadUow, Uow, WebRequest, uncut_reading
+from app.routes.deps import Caller, Parts, ReadUow, Uow, WebRequest
 from app.routes.guards import needs
 from app.routes.pages import asked_by_script, page, reader_of
 from app.routes.portal.notices import AllNotices
@@ -282,7 +282,7 @@ async def export(request: WebRequest, parts: Parts, caller: Caller, report_forma
         async with parts.store.reading() as uow:
             job_ids = await library.find_all(uow, caller, wanted)
     chosen = JobFilter(job_ids=frozenset(job_ids))
-    content = reports.report(lambda: uncut_reading(parts), caller, chosen, wished, reader=reader)
+    content = reports.report(parts.store.uncut_reading, caller, chosen, wished, reader=reader)
     headers = {"Content-Disposition": content_disposition(f"library.{wished}", download=True)}
     return Stream(content, media_type=wished.media_type, headers=headers)
 
