@@ -40,7 +40,8 @@ RUN if [ "$TORCH" = cpu ]; then export PIP_FIND_LINKS=wheels; fi \
 FROM web-packages AS web
 COPY . .
 COPY --from=front /build/static/vendor static/vendor
-RUN python -m pip install --no-deps --editable .
+# Compiled once: no process may write here, and each would compile everything at its start.
+RUN python -m pip install --no-deps --editable . && python -m compileall -q app workers
 USER earmark
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=20s CMD ["earmark", "health", "web"]
@@ -48,7 +49,7 @@ CMD ["earmark", "web"]
 
 FROM worker-packages AS worker
 COPY . .
-RUN python -m pip install --no-deps --editable .
+RUN python -m pip install --no-deps --editable . && python -m compileall -q app workers
 USER earmark
 HEALTHCHECK --interval=15s --timeout=10s --start-period=60s CMD ["earmark", "health", "worker"]
 CMD ["earmark", "worker"]

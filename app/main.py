@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.plugins.jinja import JinjaTemplateEngine
 from litestar.types import ASGIApp
 
-from app.integrations.oidc import Provider
+from app.integrations.oidc import IdentityProvider
 from app.integrations.progress import Progress
 from app.integrations.rate_limits import RateLimits
 from app.log_lines import LogRequest, log_request
@@ -67,9 +67,11 @@ def web_config(settings: Settings, static_version: str) -> WebConfig:
     )
 
 
-def identity_provider(settings: Settings) -> Provider | None:
+def identity_provider(settings: Settings) -> IdentityProvider | None:
     if settings.oidc_issuer is None:
         return None
+    from app.integrations.oidc_provider import Provider  # noqa: PLC0415  a tenth of a second that no other installation needs
+
     secret = settings.oidc_client_secret
     return Provider(
         settings.oidc_issuer,

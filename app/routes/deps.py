@@ -22,7 +22,7 @@ from app.domain.preferences import Preferences
 from app.errors import Unauthenticated
 from app.integrations.clamd import Clamd
 from app.integrations.files import Files
-from app.integrations.oidc import Provider
+from app.integrations.oidc import IdentityProvider
 from app.integrations.rate_limits import RateLimits
 from app.services.accounts import SignedIn
 from app.services.audit_access import AccessLog
@@ -87,7 +87,7 @@ class WebParts:
     files: Files
     progress: LiveProgress
     preferences: LivePreferences
-    provider: Provider | None
+    provider: IdentityProvider | None
     rate_limits: RateLimits
     scanner: Clamd | None = None
     job_reads: JobReads = field(default_factory=JobReads)

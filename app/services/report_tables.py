@@ -9,7 +9,6 @@ from datetime import UTC
 from tempfile import TemporaryFile
 from typing import IO
 
-import xlsxwriter
 from anyio import CancelScope, to_thread
 
 from app.domain.failures import WORDS
@@ -100,6 +99,8 @@ class _Workbook:
     """A workbook that is written row by row to disk; a new sheet begins when one is full."""
 
     def __init__(self, file: IO[bytes], header: Sequence[str]) -> None:
+        import xlsxwriter  # noqa: PLC0415  no start of a server waits for it
+
         self._book = xlsxwriter.Workbook(file, {"constant_memory": True})
         self._bold = self._book.add_format({"bold": True})
         self._header = header

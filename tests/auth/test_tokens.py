@@ -12,7 +12,8 @@ import pytest
 from joserfc import jwt
 from joserfc.jwk import OctKey, RSAKey
 
-from app.integrations.oidc import AuthorizationRequest, OidcRefused, OidcUnreachable, Provider
+from app.integrations.oidc import AuthorizationRequest, OidcRefused, OidcUnreachable
+from app.integrations.oidc_provider import Provider
 from tests.support.issuer import FOREIGN_KEY, ISSUER, KEY, NEW_KEY, FakeIssuer
 
 STARTED = AuthorizationRequest("", "the-state", "the-nonce", "the-verifier")

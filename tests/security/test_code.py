@@ -116,7 +116,7 @@ RULES: dict[str, tuple[Rule, set[str]]] = {
         _calls_anybody,
         {  # the guarded client itself; the configured identity provider; a person's own server
             "app/integrations/addresses.py",
-            "app/integrations/oidc.py",
+            "app/integrations/oidc_provider.py",
             "app/cli/api_client.py",
             "app/cli/bench/processes.py",
         },

@@ -35,7 +35,7 @@ class Installation:
         self.data_dir = data_dir
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        own = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
+        own = {name: value for name, value in os.environ.items() if not _is_ours(name)}
         self._environment = {
             **own,
             "EARMARK_DATA_DIR": str(data_dir),
@@ -158,6 +158,11 @@ def installation(data_dir: Path, bundle: Bundle, precision: str) -> Iterator[Ins
         yield found
     finally:
         valkey.stop()
+
+
+def _is_ours(name: str) -> bool:
+    """Settings of another installation, and what would have every process compile all modules anew."""
+    return name.startswith("EARMARK_") or name == "PYTHONDONTWRITEBYTECODE"
 
 
 def _link_or_copy(source: str, target: str) -> None:

@@ -16,7 +16,7 @@ from app.db.migrations import newest_revision, revision_of, revisions
 from app.db.uow import UnitOfWork
 from app.domain.ids import new_id, utc_now
 from app.integrations.clamd import Clamd
-from app.integrations.oidc import Provider
+from app.integrations.oidc_provider import Provider
 from app.integrations.queue import open_redis
 from app.resources import files_of, redis_url_of
 from app.services.monitoring import Figures, read_figures

@@ -11,7 +11,6 @@ import hmac
 import time
 from collections.abc import AsyncIterator, Collection, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -24,6 +23,8 @@ from joserfc import jwt
 from joserfc.errors import BadSignatureError, InvalidKeyIdError, JoseError
 from joserfc.jwk import KeySet
 from joserfc.jws import JWSRegistry
+
+from app.integrations.oidc import Authenticated, AuthorizationRequest, IdentityProvider, OidcRefused, OidcUnreachable
 
 # Asymmetric ones only: with "none" or HS256 anybody who knows the public key could sign.
 _ALGORITHMS = ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519"]
@@ -38,14 +39,6 @@ _JWT_DOTS = 2
 _INTROSPECTION_LIFETIME_S = 30.0
 
 
-class OidcRefused(Exception):
-    """The answer of the provider, or what claims to be one, can't be trusted. The words are for the log."""
-
-
-class OidcUnreachable(Exception):
-    """The provider does not answer as a provider should. The words are for the log."""
-
-
 class Metadata(msgspec.Struct, frozen=True):
     """What the provider says of itself, as far as it is used here."""
 
@@ -58,29 +51,6 @@ class Metadata(msgspec.Struct, frozen=True):
     introspection_endpoint: str | None = None
     authorization_response_iss_parameter_supported: bool = False
     token_endpoint_auth_methods_supported: list[str] = msgspec.field(default_factory=lambda: ["client_secret_basic"])
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
-    """Where to send the browser, and what must be remembered until it comes back."""
-
-    url: str
-    state: str
-    nonce: str
-    code_verifier: str
-
-
-@dataclass(frozen=True, slots=True)
-class Authenticated:
-    """Somebody whom the provider has identified."""
-
-    claims: dict[str, Any]
-    id_token: str
-
-    @property
-    def sid(self) -> str | None:
-        sid = self.claims.get("sid")
-        return sid if isinstance(sid, str) else None
 
 
 @asynccontextmanager
@@ -100,8 +70,8 @@ def _kind(token: jwt.Token) -> str:
     return str(token.header.get("typ", "JWT")).lower().removeprefix("application/")
 
 
-class Provider:
-    """One identity provider. Its metadata and keys are fetched at first use, and again when they are old or don't fit."""
+class Provider(IdentityProvider):
+    """Its metadata and keys are fetched at first use, and again when they are old or don't fit."""
 
     def __init__(
         self, issuer: str, *, client_id: str, client_secret: str | None, scopes: str, key_cooldown_s: float = 10.0
@@ -171,10 +141,6 @@ class Provider:
         )
 
     async def start(self, redirect_uri: str) -> AuthorizationRequest:
-        """
-        Raises:
-            OidcUnreachable, OidcRefused
-        """
         nonce, verifier = generate_token(32), generate_token(64)
         async with _provider_trouble():
             endpoint = (await self.metadata()).authorization_endpoint
@@ -190,12 +156,6 @@ class Provider:
         redirect_uri: str,
         wanted_claims: Collection[str],
     ) -> Authenticated:
-        """Turn the callback's ``query`` into somebody. Claims that the ID token lacks are asked for.
-
-        Raises:
-            OidcRefused: denied, forged, replayed or meant for somebody else.
-            OidcUnreachable: the provider does not answer.
-        """
         async with _provider_trouble():
             code = await self._checked_code(query, started.state)
             async with await self._client(redirect_uri) as client:
@@ -261,11 +221,7 @@ class Provider:
     # --- programs with access tokens
 
     async def check_access_token(self, raw: str, audience: str) -> dict[str, Any]:
-        """The claims of an access token that was issued for us: by its signature (RFC 9068), else by asking (RFC 7662).
-
-        Raises:
-            OidcRefused, OidcUnreachable
-        """
+        """By its signature (RFC 9068), else by asking (RFC 7662)."""
         async with _provider_trouble():
             if raw.count(".") == _JWT_DOTS:
                 return await self._claims_of_jwt(raw, audience)
@@ -318,11 +274,6 @@ class Provider:
     # --- signing out
 
     async def logout_url(self, id_token: str | None, return_to: str) -> str | None:
-        """Where the browser ends its session at the provider, or None if the provider has no such place.
-
-        Raises:
-            OidcUnreachable, OidcRefused
-        """
         async with _provider_trouble():
             endpoint = (await self.metadata()).end_session_endpoint
         if endpoint is None:
@@ -333,11 +284,6 @@ class Provider:
         return str(httpx2.URL(endpoint).copy_merge_params(parameters))
 
     async def check_logout_token(self, raw: str) -> tuple[str | None, str | None]:
-        """The subject and the provider session (sid) that a back-channel logout ends; one of them may be None.
-
-        Raises:
-            OidcRefused, OidcUnreachable
-        """
         async with _provider_trouble():
             token = await self._decode(raw)
             jwt.JWTClaimsRegistry(
