@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from app.inference.contracts import Featurizer
     from app.inference.decoding import SandboxedDecoder
     from app.inference.gpu_network import GpuNetwork
+    from app.inference.loading import Wishes
 
 log = structlog.get_logger(__name__)
 
@@ -79,9 +81,24 @@ async def open_loader(settings: Settings) -> AsyncIterator[BundleLoader]:
 
 
 def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNetwork, Featurizer]:
-    """Verify the bundle and load its weights (blocking, some seconds)."""
-    from app.inference.bundle import bundle_path, verify  # noqa: PLC0415  torch is slow to import
-    from app.inference.loading import Wishes, load_featurizer, load_network  # noqa: PLC0415
+    """Everything that a model needs (blocking, some seconds): Python imports the featurizer's libraries while others read weights."""
+    from app.inference.loading import Wishes, load_featurizer  # noqa: PLC0415  torch is slow to import
+
+    wishes = Wishes(
+        device=settings.device,
+        precision=settings.precision,
+        threads=settings.threads,
+        memory_fraction=settings.device_memory_fraction,
+    )
+    with ThreadPoolExecutor(1, thread_name_prefix="load") as beside:
+        featurizer = beside.submit(load_featurizer, wishes)
+        return _load_network(settings, model, wishes), featurizer.result()
+
+
+def _load_network(settings: Settings, model: ModelOut, wishes: Wishes) -> AdaptiveNetwork | GpuNetwork:
+    """Verify the bundle and load its weights."""
+    from app.inference.bundle import bundle_path, verify  # noqa: PLC0415
+    from app.inference.loading import load_network  # noqa: PLC0415
 
     bundle = verify(bundle_path(settings.bundles_dir, model.name, model.version))
     if bundle.card.sha256 != model.sha256:
@@ -90,12 +107,6 @@ def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNet
             problem="its checksum is not the one that was registered, so it has been replaced",
             remedy="Import the model again (earmark model import)",
         )
-    wishes = Wishes(
-        device=settings.device,
-        precision=settings.precision,
-        threads=settings.threads,
-        memory_fraction=settings.device_memory_fraction,
-    )
     network = load_network(bundle, wishes, settings.cache_dir)
     log.info("model loaded", model=model.name, version=model.version, precision=network.precision)
-    return network, load_featurizer(wishes)
+    return network

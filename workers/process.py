@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -159,6 +160,7 @@ class _Service:
         follower = Follower(self.parts.store, self.serving, shadow, tell=self.heartbeat.beat)
         await self.heartbeat.serve(analyst, self.serving)
         await _forget_failure(self.parts)
+        gc.enable()  # which the start does without
         ref = self.serving.current.ref
         log.info("worker ready", model=ref.name, version=ref.version, worker_id=str(worker_id))
         comparing = asyncio.create_task(shadow.work(), name="shadow")

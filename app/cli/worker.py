@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import click
-from prometheus_client import REGISTRY
 
-from app.integrations.gpus import GpuCollector
-from app.integrations.metrics_server import serving_metrics
 from app.settings import PREFIX, Settings, SettingsError, load_settings
-from workers.model import open_loader
-from workers.process import run_analysis
 
 
 @click.command()
@@ -23,6 +19,10 @@ def worker() -> None:
 
     Exit code 3: the active model is missing or damaged.
     """
+    gc.disable()  # until the worker is ready: what the start makes stays, and looking through it takes half a second
+    from workers.model import open_loader  # noqa: PLC0415
+    from workers.process import run_analysis  # noqa: PLC0415
+
     settings = load_settings()
     settings.prepare_data_dir()
     # Read when torch is loaded: its threads shall sleep between two products, others can use the cores.
@@ -42,6 +42,11 @@ def _metrics(settings: Settings) -> Iterator[None]:
     if port is None:
         yield
         return
+    from prometheus_client import REGISTRY  # noqa: PLC0415  only who serves metrics needs these
+
+    from app.integrations.gpus import GpuCollector  # noqa: PLC0415
+    from app.integrations.metrics_server import serving_metrics  # noqa: PLC0415
+
     REGISTRY.register(GpuCollector())
     with ExitStack() as stack:
         try:

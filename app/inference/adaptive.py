@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 import app
 from app.errors import ModelBroken
-from app.inference import memory, selfcheck
+from app.inference import memory
 from app.inference.bundle import Bundle, load_weights, verify
 from app.inference.choices import Choice, Choices, Precision, WantedPrecision
 from app.inference.cpu_network import CpuNetwork
@@ -25,6 +26,7 @@ _log = structlog.get_logger(__name__)
 # The worker shall be ready first.
 _PATIENCE_S = 5.0
 _BATCH_WINDOWS = 8  # until the check has found a better number
+_CHECK_MODULE = "app.inference.selfcheck"
 _SOURCE_ROOT = Path(app.__file__).parent.parent
 
 
@@ -32,6 +34,12 @@ _SOURCE_ROOT = Path(app.__file__).parent.parent
 class _Setting:
     precision: Precision
     batch_windows: int
+
+
+def check_command(bundle_path: Path, choices: Choices) -> list[str]:
+    """The command line that checks the model in ``bundle_path`` on behalf of this process."""
+    numbers = [str(choices.threads), str(os.getpid())]
+    return [sys.executable, "-P", "-m", _CHECK_MODULE, str(bundle_path), str(choices.folder), *numbers]
 
 
 class AdaptiveNetwork:
@@ -99,7 +107,7 @@ class AdaptiveNetwork:
             return
         environment = {name: value for name, value in os.environ.items() if not name.startswith("EARMARK_")}
         self._process = subprocess.Popen(
-            selfcheck.command(self._bundle.path, self._choices),
+            check_command(self._bundle.path, self._choices),
             env={**environment, "PYTHONPATH": str(_SOURCE_ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,11 +12,13 @@ from app.inference.adaptive import AdaptiveNetwork
 from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choices, WantedPrecision
 from app.inference.device import choose_placement, limit_memory
-from app.inference.device_picture import DeviceFeatureExtractor
 from app.inference.gpu_network import GpuNetwork
 from app.inference.memory import keep_few_arenas
 from app.inference.openvino_trunk import default_threads
-from app.inference.picture import FeatureExtractor
+
+if TYPE_CHECKING:
+    from app.inference.device_picture import DeviceFeatureExtractor
+    from app.inference.picture import FeatureExtractor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,5 +59,9 @@ def load_featurizer(wishes: Wishes) -> FeatureExtractor | DeviceFeatureExtractor
     Raises:
         DeviceMissing: torch finds no such device.
     """
+    # nnAudio brings SciPy: a second of imports, for which no network has to wait.
+    from app.inference.device_picture import DeviceFeatureExtractor  # noqa: PLC0415
+    from app.inference.picture import FeatureExtractor  # noqa: PLC0415
+
     device = choose_placement(wishes.device, wishes.precision).device
     return FeatureExtractor() if device.type == "cpu" else DeviceFeatureExtractor(device)

@@ -151,13 +151,8 @@ def _best_batch(network: CpuNetwork, pictures: NDArray[np.uint8]) -> int:
     return next(batch for batch in batches if speeds[batch] >= _AS_FAST * max(speeds.values()))
 
 
-def command(bundle_path: Path, choices: Choices) -> list[str]:
-    """The command line that checks the model in ``bundle_path`` on behalf of this process."""
-    numbers = [str(choices.threads), str(os.getpid())]
-    return [sys.executable, "-P", "-m", __name__, str(bundle_path), str(choices.folder), *numbers]
-
-
 def main() -> None:
+    """With the arguments that ``adaptive.check_command`` gives."""
     path, folder, threads, parent_id = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), int(sys.argv[4])
     die_with_parent(parent_id)
     os.nice(_NICENESS)

@@ -234,7 +234,7 @@ def _check_that(monkeypatch, choice, code=0):
         )
         return [sys.executable, "-c", script]
 
-    monkeypatch.setattr(selfcheck, "command", command)
+    monkeypatch.setattr(adaptive, "check_command", command)
 
 
 def _wait_for_the_check():
@@ -272,7 +272,7 @@ def test_a_check_that_fails_leaves_float32(bundle, choices, *, pictures, plain, 
 @pytest.mark.usefixtures("patience")
 def test_a_file_that_was_damaged_meanwhile_is_not_gone_over_to(bundle, choices, *, pictures, monkeypatch):
     _check_that(monkeypatch, "bf16")
-    check = selfcheck.command
+    check = adaptive.check_command
 
     def damage_and_check(path, choices):
         with bundle.weights.open("r+b") as file:
@@ -280,7 +280,7 @@ def test_a_file_that_was_damaged_meanwhile_is_not_gone_over_to(bundle, choices, 
             file.write(b"\x7f")
         return check(path, choices)
 
-    monkeypatch.setattr(selfcheck, "command", damage_and_check)
+    monkeypatch.setattr(adaptive, "check_command", damage_and_check)
     network = AdaptiveNetwork(bundle, "auto", choices)
     _wait_for_the_check()
     assert network.precision == "fp32"
