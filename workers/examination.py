@@ -105,11 +105,18 @@ class Examiner:
         )
 
     async def _analyse_start(self, claim: Claim, key: str, model: LoadedModel, _: Report) -> tuple[Analysis, float]:
-        started_s = time.monotonic()
-        with reaching(self._storage):
-            content = await self._files.read(key)
-        fetch_ms = _since_ms(started_s)
-        return await model.analyser.analyse(content, urgent=not claim.bulk), fetch_ms
+        fetch_ms = 0.0
+
+        async def fetch() -> bytes:
+            nonlocal fetch_ms
+            started_s = time.monotonic()
+            with reaching(self._storage):
+                content = await self._files.read(key)
+            fetch_ms = _since_ms(started_s)
+            return content
+
+        analysis = await model.analyser.analyse(fetch, urgent=not claim.bulk)
+        return analysis, fetch_ms
 
     async def _analyse_whole(self, _: Claim, key: str, model: LoadedModel, report: Report) -> tuple[Analysis, float]:
         started_s = time.monotonic()

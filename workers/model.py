@@ -83,6 +83,7 @@ async def open_loader(settings: Settings) -> AsyncIterator[BundleLoader]:
 def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNetwork, Featurizer]:
     """Everything that a model needs (blocking, some seconds): Python imports the featurizer's libraries while others read weights."""
     from app.inference.loading import Wishes, load_featurizer  # noqa: PLC0415  torch is slow to import
+    from app.inference.memory import large_blocks_apart  # noqa: PLC0415
 
     wishes = Wishes(
         device=settings.device,
@@ -90,7 +91,7 @@ def _load(settings: Settings, model: ModelOut) -> tuple[AdaptiveNetwork | GpuNet
         threads=settings.threads,
         memory_fraction=settings.device_memory_fraction,
     )
-    with ThreadPoolExecutor(1, thread_name_prefix="load") as beside:
+    with large_blocks_apart(), ThreadPoolExecutor(1, thread_name_prefix="load") as beside:
         featurizer = beside.submit(load_featurizer, wishes)
         return _load_network(settings, model, wishes), featurizer.result()
 

@@ -32,8 +32,8 @@ class ModelUnavailable(Exception):
 class Analyser(Protocol):
     """The compute layer as a worker sees it."""
 
-    async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:
-        """Analyse the beginning of a file.
+    async def analyse(self, fetch: Callable[[], Awaitable[bytes]], *, urgent: bool = True) -> Analysis:
+        """Analyse the beginning of a file, which is fetched once there is room for it.
 
         Raises:
             AnalysisFailed: this file can't be analysed; says why.

@@ -8,6 +8,7 @@ import io
 import logging
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -137,8 +138,7 @@ async def _in_order(model: LoadedModel, files: Sequence[Path], *, at_a_time: int
 
 async def _hear(model: LoadedModel, file: Path) -> Finding:
     try:
-        content = await asyncio.to_thread(file.read_bytes)
-        analysis = await model.analyser.analyse(content)
+        analysis = await model.analyser.analyse(partial(asyncio.to_thread, file.read_bytes))
     except OSError as error:
         return Finding(file=str(file), error=_UNREADABLE, detail=error.strerror)
     except AnalysisFailed as error:

@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 
 import click
 
+from app.inference.memory import keep_few_arenas
 from app.settings import PREFIX, Settings, SettingsError, load_settings
 
 
@@ -19,6 +20,7 @@ def worker() -> None:
 
     Exit code 3: the active model is missing or damaged.
     """
+    keep_few_arenas()
     gc.disable()  # until the worker is ready: what the start makes stays, and looking through it takes half a second
     from workers.model import open_loader  # noqa: PLC0415
     from workers.process import run_analysis  # noqa: PLC0415

@@ -6,19 +6,21 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
+from torch import Tensor
 
 import app
 from app.errors import ModelBroken
 from app.inference import memory
-from app.inference.bundle import Bundle, load_weights, verify
+from app.inference.bundle import Bundle, mapped_weights, verify
 from app.inference.choices import Choice, Choices, Precision, WantedPrecision
-from app.inference.cpu_network import CpuNetwork
+from app.inference.cpu_network import CpuNetwork, head_dtype
 from app.inference.openvino_trunk import TrunkPlan
 
 _log = structlog.get_logger(__name__)
@@ -34,6 +36,14 @@ _SOURCE_ROOT = Path(app.__file__).parent.parent
 class _Setting:
     precision: Precision
     batch_windows: int
+
+
+def _own(state: Mapping[str, Tensor], plan: TrunkPlan) -> dict[str, Tensor]:
+    """What is a part of a file copied, but for the convolutions' tensors, of which folding makes new ones."""
+    dtype = head_dtype(plan)
+    return {
+        name: tensor if name.startswith("features.") else tensor.to(dtype, copy=True) for name, tensor in state.items()
+    }
 
 
 def check_command(bundle_path: Path, choices: Choices) -> list[str]:
@@ -97,7 +107,7 @@ class AdaptiveNetwork:
     def _load(self, setting: _Setting) -> CpuNetwork:
         peaks = self._choices.peaks() if setting.precision == "int8" else None
         plan = TrunkPlan(setting.precision, peaks, self._choices.threads)
-        network = CpuNetwork(load_weights(self._bundle), plan)
+        network = CpuNetwork(_own(mapped_weights(self._bundle), plan), plan)
         memory.give_back()
         return network
 

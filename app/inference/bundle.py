@@ -247,4 +247,9 @@ def bundle_paths(models_dir: Path) -> list[Path]:
 
 def load_weights(bundle: Bundle) -> dict[str, Tensor]:
     """The tensors, copied from the file: whoever writes into it later changes no result. Verify the bundle first."""
-    return {name: tensor.clone() for name, tensor in load_file(bundle.weights).items()}
+    return {name: tensor.clone() for name, tensor in mapped_weights(bundle).items()}
+
+
+def mapped_weights(bundle: Bundle) -> dict[str, Tensor]:
+    """The tensors as parts of the file, for who makes something else of all of them. Verify the bundle first."""
+    return load_file(bundle.weights)

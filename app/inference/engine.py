@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Self
 
 import numpy as np
@@ -28,8 +29,13 @@ from app.inference.contracts import (
 from app.inference.lanes import Slots
 from app.inference.whole import WholeRecording, judged
 
+# Brings a file's content, once there is room for it.
+Fetch = Callable[[], Awaitable[bytes]]
 # Told after each stretch of a long recording how far it has got, from 0 to 1 or None if that can't be known.
 Report = Callable[[float | None], Awaitable[None]]
+
+# Of each process that decodes, so many files are in memory: one that it reads and the next one.
+_FILES_A_DECODER = 2
 
 
 class Engine:
@@ -56,6 +62,7 @@ class Engine:
         self._featurizer = featurizer
         self._batcher = MicroBatcher(network, batch_windows=batch_windows)
         self._threads = ThreadPoolExecutor(feature_threads, thread_name_prefix="features")
+        self._fetching = Slots(_FILES_A_DECODER * decoder.at_once)
         self._decoding = Slots(decoder.at_once)
         self._featurizing = Slots(feature_threads)
 
@@ -78,29 +85,39 @@ class Engine:
     def state(self) -> BatcherState:
         return self._batcher.state
 
-    async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:
+    async def analyse(self, fetch: Fetch, *, urgent: bool = True) -> Analysis:
         """Decode the beginning of a file and classify it. What is ``urgent`` passes what is not, at every stage.
+
+        What is not needed any more is not kept while the next stage is waited for: neither the file nor the samples.
 
         Raises:
             AnalysisFailed: the file can't be decoded.
             BatcherClosed: the engine is stopping.
+            Exception: what ``fetch`` raises.
         """
-        async with self._decoding.one(urgent=urgent):
-            started = time.perf_counter()
-            clip = await self._decoder.decode(content)
-            decode_ms = 1_000 * (time.perf_counter() - started)
-        heard = await self._hear(clip, urgent=urgent)
-        windows = heard.windows
+        clip, decode_ms = await self._decode(fetch, urgent=urgent)
+        windows, features_ms = await self._draw(clip, urgent=urgent)
+        clip = replace(clip, samples=np.empty(0, np.float32))
+        scores = await self._batcher.score(windows.pictures, urgent=urgent)
         return Analysis(
             clip=clip,
-            windows=judged(windows.spans_s, heard.scores.probabilities),
+            windows=judged(windows.spans_s, scores.probabilities),
             analysed_seconds=windows.analysed_seconds,
             spectrogram_png=windows.spectrogram_png,
             decode_ms=decode_ms,
-            features_ms=heard.features_ms,
-            forward_ms=heard.scores.forward_ms,
+            features_ms=features_ms,
+            forward_ms=scores.forward_ms,
             pictures=windows.pictures,
         )
+
+    async def _decode(self, fetch: Fetch, *, urgent: bool) -> tuple[Clip, float]:
+        """The clip, and how long its decoding took in ms."""
+        async with self._fetching.one(urgent=urgent):
+            content = await fetch()
+            async with self._decoding.one(urgent=urgent):
+                started = time.perf_counter()
+                clip = await self._decoder.decode(content)
+                return clip, 1_000 * (time.perf_counter() - started)
 
     async def analyse_whole(self, recording_fd: int, report: Report) -> Analysis:
         """Decode all of a file and classify it, a stretch of 30 s at a time; nothing in it is urgent.
@@ -148,11 +165,14 @@ class Engine:
 
     async def _hear(self, clip: Clip, *, urgent: bool) -> Heard:
         """Draw a clip's windows and classify them."""
+        windows, features_ms = await self._draw(clip, urgent=urgent)
+        return Heard(windows, await self._batcher.score(windows.pictures, urgent=urgent), features_ms)
+
+    async def _draw(self, clip: Clip, *, urgent: bool) -> tuple[Windows, float]:
+        """A clip's windows, and how long their drawing took in ms."""
         self._batcher.ensure_open()  # the threads end after it
         async with self._featurizing.one(urgent=urgent):
-            loop = asyncio.get_running_loop()
-            windows, features_ms = await loop.run_in_executor(self._threads, self._features, clip)
-        return Heard(windows, await self._batcher.score(windows.pictures, urgent=urgent), features_ms)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip)
 
     def _features(self, clip: Clip) -> tuple[Windows, float]:
         started = time.perf_counter()

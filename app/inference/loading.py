@@ -13,7 +13,6 @@ from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choices, WantedPrecision
 from app.inference.device import choose_placement, limit_memory
 from app.inference.gpu_network import GpuNetwork
-from app.inference.memory import keep_few_arenas
 from app.inference.openvino_trunk import default_threads
 
 if TYPE_CHECKING:
@@ -46,7 +45,6 @@ def load_network(bundle: Bundle, wishes: Wishes, cache_dir: Path) -> AdaptiveNet
     threads = wishes.threads or default_threads()
     # OpenVINO brings threads of its own; beside it torch has the head and the features, of which several run at once.
     torch.set_num_threads(max(1, threads // 2))
-    keep_few_arenas()
     if placement.device.type == "cpu":
         return AdaptiveNetwork(bundle, wishes.precision, Choices(cache_dir, bundle.card.sha256, threads))
     limit_memory(placement.device, wishes.memory_fraction)

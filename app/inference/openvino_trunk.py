@@ -28,6 +28,8 @@ Peaks: TypeAlias = Sequence[float]
 _LEVELS = 256
 _LARGEST_INT8 = 127
 _PICTURE_PEAK = 1.0
+# The mark of OpenVINO's own models in half precision: the plugin does not widen such constants for good.
+_STAYS_HALVED = "decompression_0"
 _TINY = 1e-30  # in place of a range of nothing, where a whole layer is silent
 
 
@@ -44,7 +46,7 @@ class OpenVinoTrunk:
     """Pictures to the 25,088 features that the head sees. Keeps no batch size: every size works, the same ones faster."""
 
     def __init__(self, trunk: nn.Sequential, plan: TrunkPlan, *, watched: bool = False) -> None:
-        self._constants = _Constants(quantised=plan.peaks is not None)
+        self._constants = _Constants(plan.precision)
         model = _graph(trunk, self._constants, plan.peaks, watched=watched)
         self._compiled = ov.Core().compile_model(model, "CPU", _options(plan))
         self._request = self._compiled.create_infer_request()
@@ -123,13 +125,20 @@ def _scalar(value: float) -> ov.Node:
 class _Constants:
     """Makes constants that share torch's memory, and keeps that memory alive: OpenVINO does not."""
 
-    def __init__(self, *, quantised: bool) -> None:
-        self._quantised = quantised
-        self._memory: list[NDArray[np.float32]] = []
+    def __init__(self, precision: Precision) -> None:
+        self._precision = precision
+        self._memory: list[Tensor] = []
 
     def weights(self, weights: Tensor) -> ov.Node:
-        if not self._quantised:
-            return self._shared(weights)
+        match self._precision:
+            case "int8":
+                return self._integers(weights)
+            case "bf16":
+                return self._halves(weights)
+            case "fp32":
+                return self._shared(weights)
+
+    def _integers(self, weights: Tensor) -> ov.Node:
         scales = (weights.abs().amax(dim=(1, 2, 3), keepdim=True) / _LARGEST_INT8).clamp(min=_TINY)
         integers = torch.round(weights / scales).to(torch.int8).numpy()
         return op.multiply(op.convert(op.constant(integers), "f32"), op.constant(scales.numpy()))
@@ -139,6 +148,15 @@ class _Constants:
         return self._shared(convolution.bias.view(1, -1, 1, 1))
 
     def _shared(self, tensor: Tensor) -> ov.Node:
-        array: NDArray[np.float32] = tensor.detach().contiguous().numpy()
-        self._memory.append(array)
-        return op.constant(ov.Tensor(array, shared_memory=True))
+        return op.constant(ov.Tensor(self._kept(tensor).numpy(), shared_memory=True))
+
+    def _halves(self, weights: Tensor) -> ov.Node:
+        """Rounded as OpenVINO would, which keeps what it is given beside what it computes with: 40 MB less this way."""
+        bits = self._kept(weights.to(torch.bfloat16)).view(torch.uint16).numpy()
+        widened = op.convert(op.constant(ov.Tensor(bits, ov.Shape(bits.shape), ov.Type.bf16)), "f32")
+        widened.get_rt_info()[_STAYS_HALVED] = ""
+        return widened
+
+    def _kept(self, tensor: Tensor) -> Tensor:
+        self._memory.append(tensor.detach().contiguous())
+        return self._memory[-1]

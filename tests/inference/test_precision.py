@@ -295,6 +295,19 @@ def test_a_precision_asked_for_by_name_needs_no_check(bundle, choices):
     network.close()
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_network_at_work_is_no_part_of_its_file_any_more(bundle, choices, *, pictures, precision):
+    """Who writes into the file of a model at work damages the next start, not the results."""
+    network = AdaptiveNetwork(bundle, precision, choices)
+    before = network.forward(pictures[:2])
+    size_bytes = bundle.weights.stat().st_size
+    with bundle.weights.open("r+b") as file:
+        file.seek(size_bytes // 100)
+        file.write(bytes(size_bytes - size_bytes // 100))
+    np.testing.assert_array_equal(network.forward(pictures[:2]), before)
+    network.close()
+
+
 def test_int8_waits_for_its_calibration(bundle, choices, *, peaks, pictures, monkeypatch):
     monkeypatch.setattr(adaptive, "_PATIENCE_S", 60.0)
     waiting = AdaptiveNetwork(bundle, "int8", choices)

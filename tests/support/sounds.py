@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import numpy as np
@@ -134,3 +134,12 @@ def ffmpeg(content: bytes, *options: str | Path, keep_video: bool = False) -> by
         command += [*options, target] if keep_video else ["-vn", *options, target]
         subprocess.run(command, check=True)
         return target.read_bytes()
+
+
+def at_hand(content: bytes) -> Callable[[], Awaitable[bytes]]:
+    """For an engine, which fetches files when there is room for them."""
+
+    async def fetch() -> bytes:
+        return content
+
+    return fetch

@@ -62,7 +62,10 @@ BROKEN = "broken"  # the name of a model that can't be loaded
 class StandIn:
     """Does what the content orders. A whole recording has as many windows as the order has bytes."""
 
-    async def analyse(self, content: bytes, *, urgent: bool = True) -> Analysis:  # noqa: ARG002  no difference here
+    async def analyse(self, fetch, *, urgent: bool = True) -> Analysis:  # noqa: ARG002  no difference here
+        return await self._obey(await fetch())
+
+    async def _obey(self, content: bytes) -> Analysis:
         wanted = json.loads(content.rpartition(b"\n")[2])
         path = Path(wanted["path"]) if wanted["path"] else None
         if path is not None:
@@ -85,7 +88,7 @@ class StandIn:
     async def analyse_whole(self, recording_fd: int, report) -> Analysis:
         content = os.pread(recording_fd, 1_000_000, 0)
         await report(0.5)
-        analysis = await self.analyse(content)
+        analysis = await self._obey(content)
         await report(1.0)
         windows = [Window(10.0 * number, 10.0 * number + 10, ROW) for number in range(len(content))]
         return replace(analysis, windows=windows, pictures=None)

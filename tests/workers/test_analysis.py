@@ -98,8 +98,8 @@ async def test_a_beat_drops_what_is_no_longer_ours(store, files, job, tmp_path):
 class NamesZero(StandIn):
     """Finds a title that PostgreSQL can't store."""
 
-    async def analyse(self, content, *, urgent=True):
-        found = await super().analyse(content, urgent=urgent)
+    async def analyse(self, fetch, *, urgent=True):
+        found = await super().analyse(fetch, urgent=urgent)
         return replace(found, clip=replace(found.clip, title="zero \x00 byte"))
 
 
