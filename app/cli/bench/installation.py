@@ -29,10 +29,11 @@ _STOP_S = 60
 
 
 class Installation:
-    """``precision`` as in the settings. Valkey runs from ``open`` to its end; everything else is started by name."""
+    """``precision`` as in the settings. Valkey runs from its beginning to its end; everything else is started by name."""
 
-    def __init__(self, data_dir: Path, precision: str) -> None:
+    def __init__(self, data_dir: Path, precision: str, valkey_pid: int) -> None:
         self.data_dir = data_dir
+        self.valkey_pid = valkey_pid
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
         own = {name: value for name, value in os.environ.items() if not _is_ours(name)}
@@ -152,7 +153,8 @@ def installation(data_dir: Path, bundle: Bundle, precision: str) -> Iterator[Ins
     valkey = EmbeddedValkey(data_dir)
     valkey.start()
     try:
-        found = Installation(data_dir, precision)
+        assert valkey.pid is not None
+        found = Installation(data_dir, precision, valkey.pid)
         found.command("db", "upgrade")
         found.command("model", "activate", f"{bundle.card.name}/{bundle.card.version}")
         yield found
