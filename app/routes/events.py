@@ -31,7 +31,7 @@ async def _read(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> JobOut
         return None
 
 
-async def _wait_for_news(subscription: Subscription, job_id: uuid.UUID, timeout_s: float) -> None:
+async def wait_for_news(subscription: Subscription, job_id: uuid.UUID, timeout_s: float) -> None:
     """Until somebody says that this job has changed, or until it is time to look anyway."""
     ends_at = time.monotonic() + timeout_s
     while (left_s := ends_at - time.monotonic()) > 0:
@@ -63,7 +63,7 @@ async def job_messages(
                 spoken_at = now
             if job.state.final:
                 return
-            await _wait_for_news(subscription, job_id, min(LOOK_AGAIN_S, ends_at - now))
+            await wait_for_news(subscription, job_id, min(LOOK_AGAIN_S, ends_at - now))
 
 
 def job_events(parts: WebParts, caller: Principal, job_id: uuid.UUID) -> ServerSentEvent:

@@ -12,8 +12,11 @@ import httpx
 import pytest
 from litestar import Litestar
 
+from app.db.uow import UnitOfWork
 from app.domain.jobs import JobState
-from app.domain.permissions import Role
+from app.domain.permissions import Principal, Role
+from app.domain.views import JobOut
+from app.routes.api import submissions
 from app.routes.deps import WebParts, parts_of_app
 from app.services.jobs import get_job
 from app.services.models import NewModel, activate_model, register_model
@@ -193,6 +196,32 @@ async def test_waiting_answers_with_the_result_as_soon_as_it_is_there(app: Lites
         answer = await waiting
     assert (answer.status_code, answer.json()["state"]) == (200, "done")
     assert answer.headers["location"] == f"/api/v1/jobs/{answer.json()['id']}"
+
+
+async def test_who_waits_asks_only_when_their_own_job_has_changed(
+    app: Litestar, parts: WebParts, monkeypatch: pytest.MonkeyPatch
+):
+    looks: list[uuid.UUID] = []
+
+    async def counted(uow: UnitOfWork, principal: Principal, job_id: uuid.UUID) -> JobOut:
+        looks.append(job_id)
+        return await get_job(uow, principal, job_id)
+
+    progress = LocalProgress()
+    store = use_local_progress(app, progress)
+    async with program(app, await make_key(parts, Role.UPLOADER)) as api:
+        with progress.subscribe() as changes:
+            waiting = asyncio.create_task(api.post("/api/v1/jobs?wait=30", timeout=40, **_form()))
+            [job_id] = await changes.wait(30)
+        monkeypatch.setattr(submissions.jobs, "get_job", counted)
+        monkeypatch.setattr(submissions, "_LOOK_AGAIN_S", 30.0)
+        others = [(await api.post("/api/v1/jobs", **_form(MP3 + bytes([number])))).json() for number in range(5)]
+        for other in others:
+            await finish_job(store, uuid.UUID(other["id"]))
+        await finish_job(store, job_id)
+        assert (await waiting).json()["state"] == "done"
+    assert set(looks) == {job_id}
+    assert len(looks) <= 3, "at first, when it was created, and when it was done"
 
 
 async def test_waiting_ends_without_a_result_too(api: httpx.AsyncClient, parts: WebParts):

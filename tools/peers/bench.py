@@ -153,7 +153,11 @@ def _earmark(bundle: Bundle, precision: str) -> Candidate:
             found.wait_for_web()
             worker.wait_for_line("worker ready")
             key = found.command("api-key", "create", "--name", "bench", "--role", "uploader")
-            yield found.base_url, {"Authorization": f"Bearer {key}"}, [web.pid, worker.pid, chores.pid, found.valkey_pid]
+            yield (
+                found.base_url,
+                {"Authorization": f"Bearer {key}"},
+                [web.pid, worker.pid, chores.pid, found.valkey_pid],
+            )
 
     return Candidate(f"Earmark, {precision}", server, _ask_earmark)
 
