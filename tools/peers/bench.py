@@ -151,7 +151,8 @@ def _earmark(bundle: Bundle, precision: str) -> Candidate:
             worker = stack.enter_context(found.process("worker"))
             chores = stack.enter_context(found.process("chores"))
             found.wait_for_web()
-            worker.wait_for_line("worker ready")
+            # int8 is calibrated first, and float32 works meanwhile.
+            worker.wait_for_line("the self-check has chosen" if precision == "int8" else "worker ready")
             key = found.command("api-key", "create", "--name", "bench", "--role", "uploader")
             yield (
                 found.base_url,
