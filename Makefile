@@ -82,7 +82,7 @@ layers:
 unit:
 	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder
 
-test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (half an hour)
+test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (ten minutes, and their installation)
 	$(BIN)/python -m pytest --numprocesses 3 -m long
 
 format: ## let ruff format and mend what it can
@@ -106,7 +106,7 @@ $(PEERS)/ready: requirements/torch.txt tools/peers/requirements.txt
 	@$(PEERS)/bin/python -m pip install -qq --requirement requirements/torch.txt --requirement tools/peers/requirements.txt
 	@touch $@
 
-bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the reference program (half an hour)
+bench-peers: setup-dev $(PEERS)/ready ## compare with LitServe, BentoML and the reference program (ten minutes, and their installation)
 	@$(BIN)/earmark set-up
 	$(BIN)/python tools/peers/bench.py --python $(PEERS)/bin/python
 
