@@ -7,7 +7,7 @@ import sys
 import click
 
 from app.settings import load_settings
-from workers.process import run_chores
+from workers.chores_process import run_chores
 
 
 @click.command()

@@ -22,8 +22,8 @@ def worker() -> None:
     """
     keep_few_arenas()
     gc.disable()  # until the worker is ready: what the start makes stays, and looking through it takes half a second
+    from workers.analysis_process import run_analysis  # noqa: PLC0415
     from workers.model import open_loader  # noqa: PLC0415
-    from workers.process import run_analysis  # noqa: PLC0415
 
     settings = load_settings()
     settings.prepare_data_dir()

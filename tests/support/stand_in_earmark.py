@@ -65,7 +65,7 @@ def worker() -> None:
     import importlib  # noqa: PLC0415
 
     from app.settings import load_settings  # noqa: PLC0415
-    from workers.process import run_analysis  # noqa: PLC0415
+    from workers.analysis_process import run_analysis  # noqa: PLC0415
 
     module, _, attribute = os.environ["TEST_LOADER"].partition(":")
     sys.exit(run_analysis(load_settings(), getattr(importlib.import_module(module), attribute)))

@@ -26,7 +26,7 @@ from app.inference.contracts import Analysis, Clip, Scores
 from app.resources import open_resources
 from app.services.models import NewModel, activate_model, active_model, register_model
 from app.settings import Settings, load_settings
-from workers.process import run_analysis
+from workers.analysis_process import run_analysis
 from workers.serving import LoadedModel, ModelUnavailable
 
 CLIP = Clip(

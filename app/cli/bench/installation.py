@@ -36,7 +36,7 @@ class Installation:
         self.valkey_pid = valkey_pid
         self.port = free_port()
         self.base_url = f"http://127.0.0.1:{self.port}"
-        own = {name: value for name, value in os.environ.items() if not _is_ours(name)}
+        own = {name: value for name, value in os.environ.items() if not _is_left_out(name)}
         self._environment = {
             **own,
             "EARMARK_DATA_DIR": str(data_dir),
@@ -162,7 +162,7 @@ def installation(data_dir: Path, bundle: Bundle, precision: str) -> Iterator[Ins
         valkey.stop()
 
 
-def _is_ours(name: str) -> bool:
+def _is_left_out(name: str) -> bool:
     """Settings of another installation, and what would have every process compile all modules anew."""
     return name.startswith("EARMARK_") or name == "PYTHONDONTWRITEBYTECODE"
 
