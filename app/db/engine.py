@@ -57,8 +57,9 @@ class Database:
         self._unused.set()
         self.is_sqlite = dsn.startswith("sqlite")
         options: dict[str, Any] = {"pool_size": pool_size, "pool_pre_ping": True, "pool_recycle": 1800}
+        self._connections = sqlite.Connections()
         if self.is_sqlite:
-            options = {"connect_args": {"async_creator_fn": sqlite.connect}}
+            options = {"connect_args": {"async_creator_fn": self._connections.connect}}
         self.engine: AsyncEngine = create_async_engine(dsn, **options)
         file = _file_of(self.engine.url)
         self._turns = Turns(file, patience_s=_TURN_PATIENCE_S) if file else None
@@ -111,6 +112,7 @@ class Database:
             async with asyncio.timeout(_CLOSE_PATIENCE_S):
                 await self._unused.wait()
         await self.engine.dispose()
+        await self._connections.ended(_CLOSE_PATIENCE_S)
         if self._turns:
             self._turns.close()
         if self._version:

@@ -9,12 +9,16 @@ connection waits for another writer.
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
+from threading import Thread
 from typing import Any, Self
+from weakref import WeakSet
 
 import aiosqlite
 
@@ -35,6 +39,11 @@ class _Connection(aiosqlite.Connection):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         self._thread.daemon = True  # as SQLAlchemy does with connections that it makes itself
+
+    @property
+    def thread(self) -> Thread:
+        thread: Thread = self._thread
+        return thread
 
     def cursor(self) -> _Cursor:  # type: ignore[override]  # SQLAlchemy enters it as it does aiosqlite's own
         return _Cursor(self)
@@ -87,6 +96,20 @@ class _Cursor:
         return self._outcome.lastrowid
 
 
-def connect(database: str, **options: Any) -> aiosqlite.Connection:
-    """A connection that opens when it is awaited, for the ``connect_args`` of an engine."""
-    return _Connection(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+class Connections:
+    """The connections of one engine, and the threads in which they work."""
+
+    def __init__(self) -> None:
+        self._threads: WeakSet[Thread] = WeakSet()
+
+    def connect(self, database: str, **options: Any) -> aiosqlite.Connection:
+        """One that opens when it is awaited, for the ``connect_args`` of the engine."""
+        connection = _Connection(partial(sqlite3.connect, database, **options), iter_chunk_size=64)
+        self._threads.add(connection.thread)
+        return connection
+
+    async def ended(self, patience_s: float) -> None:
+        """Wait for those that were told to end: they still answer to the event loop, which had better not be gone by then."""
+        until_s = time.monotonic() + patience_s
+        for thread in [thread for thread in self._threads if thread.is_alive()]:
+            await asyncio.to_thread(thread.join, max(0, until_s - time.monotonic()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
@@ -99,3 +100,14 @@ async def test_who_is_reading_may_finish_before_the_database_is_closed(database:
     enough.set()
     await closing
     assert reader.done()
+
+
+async def test_no_thread_answers_to_the_event_loop_once_a_database_is_closed(tmp_path: Path):
+    """The loop may be closed next. A thread's last answer comes when its connection has said already that it is closed."""
+    before = set(threading.enumerate())
+    for number in range(20):
+        database = Database(f"sqlite+aiosqlite:///{tmp_path / f'{number}.db'}")
+        async with database.reading(), database.reading(), database.reading() as session:
+            await session.execute(text("SELECT 1"))
+        await database.close()
+        assert [thread for thread in set(threading.enumerate()) - before if "connection_worker" in thread.name] == []
