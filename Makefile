@@ -82,7 +82,7 @@ layers:
 unit:
 	$(BIN)/python -m pytest --numprocesses auto --no-loadscope-reorder
 
-test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (ten minutes, and their installation)
+test-faults: setup-dev ## the long tests: kill, freeze and fill everything under load, damage files by the thousand (half an hour)
 	$(BIN)/python -m pytest --numprocesses 3 -m long
 
 format: ## let ruff format and mend what it can
