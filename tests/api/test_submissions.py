@@ -214,7 +214,7 @@ async def test_who_waits_asks_only_when_their_own_job_has_changed(
             waiting = asyncio.create_task(api.post("/api/v1/jobs?wait=30", timeout=40, **_form()))
             [job_id] = await changes.wait(30)
         monkeypatch.setattr(submissions.jobs, "get_job", counted)
-        monkeypatch.setattr(submissions, "_LOOK_AGAIN_S", 30.0)
+        monkeypatch.setattr(submissions, "LOOK_AGAIN_S", 30.0)
         others = [(await api.post("/api/v1/jobs", **_form(MP3 + bytes([number])))).json() for number in range(5)]
         for other in others:
             await finish_job(store, uuid.UUID(other["id"]))

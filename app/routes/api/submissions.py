@@ -20,7 +20,7 @@ from app.domain.views import JobOut
 from app.errors import JobNotFound
 from app.routes.api.examples import SUBMITTED_ANSWERS
 from app.routes.deps import Caller, Parts, WebParts
-from app.routes.events import wait_for_news
+from app.routes.events import LOOK_AGAIN_S, wait_for_news
 from app.routes.guards import needs
 from app.routes.idempotency import Created, Idempotency, Once
 from app.routes.job_options import JobFields, fields_of_texts, options_of, reference_of_json
@@ -32,8 +32,6 @@ from app.services.sources import check_source
 from app.services.uploads import StoredUpload
 
 _JSON_LIMIT_BYTES = 64 * 1024
-# The doorbell may be broken: look into the database anyway.
-_LOOK_AGAIN_S = 2.0
 _LONGEST_WAIT_S = 30
 _LOCATION = ResponseHeader(
     name="Location", value="/api/v1/jobs/…", description="Address of the job", documentation_only=True
@@ -149,7 +147,7 @@ async def _wait(parts: WebParts, caller: Principal, job_id: uuid.UUID, wait_s: f
             left_s = ends_at - time.monotonic()
             if job.state.final or left_s <= 0:
                 return job
-            await wait_for_news(subscription, job_id, min(left_s, _LOOK_AGAIN_S))
+            await wait_for_news(subscription, job_id, min(left_s, LOOK_AGAIN_S))
 
 
 def _job_of(answer: Response[JobOut]) -> JobOut:
