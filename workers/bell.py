@@ -18,7 +18,9 @@ from arq.connections import ArqRedis
 from arq.constants import in_progress_key_prefix
 from arq.worker import Worker, func
 
-from app.integrations.queue import ANALYSE, REDIS_TROUBLE, open_queue
+from app.integrations.channels import Channel
+from app.integrations.outage import Outage
+from app.integrations.queue import ANALYSE, REDIS_TROUBLE, open_queue, rings_channel
 
 log = structlog.get_logger(__name__)
 
@@ -30,8 +32,8 @@ Release = Callable[[Collection[str]], None]
 # So the mark is short and refreshed while the job runs.
 _MARK_S = 15.0
 _MARK_REFRESH_S = 4.0
-# Somebody who waits for one result notices a tenth of a second; looking so often takes 3 % of a core of an idle worker.
-_POLL_DELAY_S = 0.03
+# Redis says when there is something to do, but it may be lost: a worker looks so often anyway.
+_LOOK_ANYWAY_S = 0.5
 # A whole recording may have 24 hours.
 _JOB_TIMEOUT_S = 86_400.0
 # The database counts the attempts that matter.
@@ -54,11 +56,33 @@ class Line:
     max_jobs: int
 
 
-def _make_worker(ring: Ring, redis: ArqRedis, line: Line) -> Worker:
+class _Doorkeeper(Worker):
+    """arq's worker. It looks into the queue when ``rung`` is set or a call has ended, where arq's own looks all the time."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self.rung = asyncio.Event()
+
+    async def main(self) -> None:
+        while True:
+            self.rung.clear()
+            await self._poll_iteration()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_ANYWAY_S):
+                    await self.rung.wait()
+
+    async def start_jobs(self, job_ids: list[bytes]) -> None:
+        known = set(self.tasks)
+        await super().start_jobs(job_ids)
+        for arq_id in self.tasks.keys() - known:
+            self.tasks[arq_id].add_done_callback(lambda _: self.rung.set())
+
+
+def _make_worker(ring: Ring, redis: ArqRedis, line: Line) -> _Doorkeeper:
     async def analyse(ctx: dict[Any, Any], job_id: str) -> None:  # noqa: ARG001  arq hands it over
         await ring(job_id)
 
-    worker = Worker(
+    worker = _Doorkeeper(
         [func(analyse, name=ANALYSE)],
         queue_name=line.queue_name,
         redis_pool=redis,
@@ -67,7 +91,6 @@ def _make_worker(ring: Ring, redis: ArqRedis, line: Line) -> Worker:
         job_timeout=_JOB_TIMEOUT_S,
         keep_result=0,
         max_tries=_MAX_TRIES,
-        poll_delay=_POLL_DELAY_S,
         health_check_interval=timedelta(minutes=1),
         job_serializer=redis.job_serializer,
         job_deserializer=redis.job_deserializer,
@@ -86,6 +109,12 @@ async def _refresh_marks(worker: Worker, redis: ArqRedis) -> None:
                 for arq_id in worker.tasks:
                     pipe.pexpire(in_progress_key_prefix + arq_id, int(_MARK_S * 1000))
                 await pipe.execute()
+
+
+def _channel(redis: ArqRedis, worker: _Doorkeeper) -> Channel:
+    """Wakes the worker at each ring, and when rings may have been lost."""
+    name = rings_channel(worker.queue_name)
+    return Channel(redis, name, lambda _: worker.rung.set(), begin=worker.rung.set, outage=Outage("redis (rings)"))
 
 
 class _Calls:
@@ -139,12 +168,13 @@ async def _cancel(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*(tasks - pending), return_exceptions=True)  # so that no exception goes unnoticed by asyncio
 
 
-async def _listen(redis: ArqRedis, worker: Worker, stopped: asyncio.Task[bool]) -> BaseException | None:
+async def _listen(redis: ArqRedis, worker: _Doorkeeper, stopped: asyncio.Task[bool]) -> BaseException | None:
     """Run the worker until it ends, or until it shall; returns what ended it."""
     loop = asyncio.create_task(worker.async_run())
     marks = asyncio.create_task(_refresh_marks(worker, redis))
+    ears = asyncio.create_task(_channel(redis, worker).keep_listening())
     await asyncio.wait({loop, stopped}, return_when=asyncio.FIRST_COMPLETED)
-    marks.cancel()
+    await _cancel({marks, ears})
     return loop.exception() if loop.done() and not loop.cancelled() else None
 
 

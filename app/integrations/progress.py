@@ -11,15 +11,9 @@ import contextlib
 import uuid
 from collections.abc import Iterator
 
-from redis.asyncio.client import PubSub
-
+from app.integrations.channels import Channel
 from app.integrations.outage import Outage
-from app.integrations.queue import CHANGES_CHANNEL, REDIS_TROUBLE, open_redis, unpack_ids
-
-_FIRST_DELAY_S = 0.2
-_LONGEST_DELAY_S = 5.0
-# How often an idle connection is asked whether it still lives.
-_IDLE_CHECK_S = 15.0
+from app.integrations.queue import CHANGES_CHANNEL, open_redis, unpack_ids
 
 
 class Subscription:
@@ -49,13 +43,14 @@ class Progress:
     def __init__(self, redis_url: str) -> None:
         self._redis = open_redis(redis_url)
         self._subscriptions: set[Subscription] = set()
-        self._outage = Outage("redis (live progress)")
         self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
+        outage = Outage("redis (live progress)")
+        self._channel = Channel(self._redis, CHANGES_CHANNEL, self._spread, begin=self._listening.set, outage=outage)
 
     async def start(self) -> None:
         """Begin to listen, in the background; Redis need not be there yet."""
-        self._task = asyncio.create_task(self._keep_listening(), name="progress")
+        self._task = asyncio.create_task(self._channel.keep_listening(), name="progress")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -73,34 +68,10 @@ class Progress:
             self._subscriptions.discard(subscription)
 
     async def wait_until_listening(self) -> None:
-        """Return once Redis has confirmed the subscription."""
+        """Return once Redis has confirmed the subscription for the first time."""
         await self._listening.wait()
 
-    async def _keep_listening(self) -> None:
-        delay_s = _FIRST_DELAY_S
-        while True:
-            try:
-                async with self._redis.pubsub() as channel:
-                    await channel.subscribe(CHANGES_CHANNEL)
-                    delay_s = _FIRST_DELAY_S
-                    await self._listen(channel)
-            except REDIS_TROUBLE as error:
-                self._outage.failed(error)
-            self._listening.clear()
-            await asyncio.sleep(delay_s)
-            delay_s = min(delay_s * 2, _LONGEST_DELAY_S)
-
-    async def _listen(self, channel: PubSub) -> None:
-        while True:
-            message = await channel.get_message(timeout=_IDLE_CHECK_S)
-            self._outage.passed()
-            if message is None:
-                continue
-            if message["type"] == "subscribe":
-                self._listening.set()
-            if message["type"] == "message":
-                self._spread(unpack_ids(message["data"]))
-
-    def _spread(self, job_ids: set[uuid.UUID]) -> None:
+    def _spread(self, message: bytes) -> None:
+        job_ids = unpack_ids(message)
         for subscription in self._subscriptions:
             subscription.add(job_ids)

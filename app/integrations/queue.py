@@ -1,4 +1,4 @@
-"""The doorbell: arq jobs that wake workers, and one channel that tells web processes which jobs have changed."""
+"""The doorbell: arq jobs for workers, channels that wake them, and one that tells web processes which jobs have changed."""
 
 from __future__ import annotations
 
@@ -84,6 +84,11 @@ class Wakeup(Protocol):
     def bulk(self) -> bool: ...
 
 
+def rings_channel(queue_name: str) -> str:
+    """Where it is said at once that something was put into this queue; the queue is what counts."""
+    return f"{queue_name}:rings"
+
+
 def pack_ids(ids: Sequence[uuid.UUID]) -> bytes:
     return b"".join(job_id.bytes for job_id in ids)
 
@@ -123,6 +128,8 @@ class RedisOutside:
             await self._queue.enqueue_job(
                 ANALYSE, str(wakeup.job_id), _job_id=job_id, _queue_name=queue, _defer_until=_AT_ONCE, _expires=_EXPIRES
             )
+        for queue in {BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE for wakeup in wakeups}:
+            await self._queue.publish(rings_channel(queue), b"")
 
     async def _publish(self, changed_jobs: list[uuid.UUID]) -> None:
         await self._queue.publish(CHANGES_CHANNEL, pack_ids(changed_jobs))

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.domain.ids import new_id
-from app.integrations import progress as module
-from app.integrations import queue
+from app.integrations import channels, queue
 from app.integrations.progress import Progress
 from app.integrations.queue import RedisOutside
 
@@ -73,7 +72,7 @@ async def test_it_listens_again_after_redis_was_away(progress, outside, valkey, 
 
 
 async def test_without_redis_there_are_only_timeouts(tmp_path, monkeypatch):
-    monkeypatch.setattr(module, "_FIRST_DELAY_S", 0.01)
+    monkeypatch.setattr(channels, "_FIRST_DELAY_S", 0.01)
     progress = Progress(f"unix://{tmp_path}/nobody.sock")
     await progress.start()
     with progress.subscribe() as listener:

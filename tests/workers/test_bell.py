@@ -98,6 +98,29 @@ async def test_no_more_than_max_jobs_run_at_once_and_all_are_heard_once(valkey, 
     assert listener.most == 2
 
 
+async def test_it_looks_when_it_is_rung_and_when_a_call_has_ended(valkey, outside, monkeypatch):
+    """Not just now and then: somebody waits for the first, and with many short jobs a place would stay empty."""
+    monkeypatch.setattr(bell, "_LOOK_ANYWAY_S", 3_600.0)
+    listener = Listener()
+    listener.go.set()
+    async with answering(valkey, listener):
+        first = await ring(outside, 1)
+        await listener.wait_for(1)
+        more = await ring(outside, 7)
+        await listener.wait_for(8)
+    assert sorted(listener.heard) == sorted(first + more)
+
+
+async def test_rings_that_nobody_heard_are_found_anyway(valkey, outside, monkeypatch):
+    monkeypatch.setattr(queue, "rings_channel", lambda queue_name: f"{queue_name}:elsewhere")
+    listener = Listener()
+    listener.go.set()
+    async with answering(valkey, listener):
+        for count in (1, 2):
+            await ring(outside, 1)
+            await listener.wait_for(count)
+
+
 async def test_it_listens_again_after_the_queue_was_lost(valkey, outside, monkeypatch):
     monkeypatch.setattr(bell, "_REDIS_RETRIES", 0)
     listener = Listener()
