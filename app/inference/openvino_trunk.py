@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from app.inference.choices import Precision
 from app.inference.contracts import PICTURE_SIDE
 from app.inference.network import FEATURES
+from app.inference.on_disk import OnDisk
 
 # The largest value that enters each convolution, the first one apart: pictures lie in [-1, 1].
 Peaks: TypeAlias = Sequence[float]
@@ -50,6 +51,7 @@ class OpenVinoTrunk:
         model = _graph(trunk, self._constants, plan.peaks, watched=watched)
         self._compiled = ov.Core().compile_model(model, "CPU", _options(plan))
         self._request = self._compiled.create_infer_request()
+        self._sizes: set[int] = set()
 
     def __call__(self, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Pictures uint8 (batch, 224, 224, 3) to features float32 (batch, 25088)."""
@@ -65,6 +67,9 @@ class OpenVinoTrunk:
             raise ValueError(f"pictures must be (batch, {PICTURE_SIDE}, {PICTURE_SIDE}, 3), not {pictures.shape}")
         # Without a copy, because OpenVINO's own copy of the last input can't change its size.
         answers = self._request.infer([np.require(pictures, requirements=["C", "W"])], share_inputs=True)
+        if len(pictures) not in self._sizes:
+            self._sizes.add(len(pictures))
+            self._constants.let_go()
         return [answers[index] for index in range(len(answers))]
 
 
@@ -123,11 +128,12 @@ def _scalar(value: float) -> ov.Node:
 
 
 class _Constants:
-    """Makes constants that share torch's memory, and keeps that memory alive: OpenVINO does not."""
+    """OpenVINO's constants made of torch's tensors. It reads them when it meets a new size of batch, and not otherwise."""
 
     def __init__(self, precision: Precision) -> None:
         self._precision = precision
-        self._memory: list[Tensor] = []
+        self._disk = OnDisk()
+        self.let_go = self._disk.let_go
 
     def weights(self, weights: Tensor) -> ov.Node:
         match self._precision:
@@ -136,27 +142,24 @@ class _Constants:
             case "bf16":
                 return self._halves(weights)
             case "fp32":
-                return self._shared(weights)
-
-    def _integers(self, weights: Tensor) -> ov.Node:
-        scales = (weights.abs().amax(dim=(1, 2, 3), keepdim=True) / _LARGEST_INT8).clamp(min=_TINY)
-        integers = torch.round(weights / scales).to(torch.int8).numpy()
-        return op.multiply(op.convert(op.constant(integers), "f32"), op.constant(scales.numpy()))
+                return self._constant(weights, ov.Type.f32)
 
     def bias(self, convolution: nn.Conv2d) -> ov.Node:
         assert convolution.bias is not None
-        return self._shared(convolution.bias.view(1, -1, 1, 1))
+        return op.constant(convolution.bias.view(1, -1, 1, 1).numpy())
 
-    def _shared(self, tensor: Tensor) -> ov.Node:
-        return op.constant(ov.Tensor(self._kept(tensor).numpy(), shared_memory=True))
+    def _integers(self, weights: Tensor) -> ov.Node:
+        scales = (weights.abs().amax(dim=(1, 2, 3), keepdim=True) / _LARGEST_INT8).clamp(min=_TINY)
+        integers = self._constant(torch.round(weights / scales).to(torch.int8), ov.Type.i8)
+        return op.multiply(op.convert(integers, "f32"), op.constant(scales.numpy()))
 
     def _halves(self, weights: Tensor) -> ov.Node:
         """Rounded as OpenVINO would, which keeps what it is given beside what it computes with: 40 MB less this way."""
-        bits = self._kept(weights.to(torch.bfloat16)).view(torch.uint16).numpy()
-        widened = op.convert(op.constant(ov.Tensor(bits, ov.Shape(bits.shape), ov.Type.bf16)), "f32")
+        halves = self._constant(weights.to(torch.bfloat16).view(torch.uint16), ov.Type.bf16)
+        widened = op.convert(halves, "f32")
         widened.get_rt_info()[_STAYS_HALVED] = ""
         return widened
 
-    def _kept(self, tensor: Tensor) -> Tensor:
-        self._memory.append(tensor.detach().contiguous())
-        return self._memory[-1]
+    def _constant(self, tensor: Tensor, kind: ov.Type) -> ov.Node:
+        values = self._disk.keep(tensor.detach().numpy())
+        return op.constant(ov.Tensor(values, ov.Shape(values.shape), kind))
