@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
@@ -49,6 +48,7 @@ class BundleLoader:
 
         from app.inference.engine import Engine  # noqa: PLC0415  torch is slow to import
         from app.inference.long_decoding import SandboxedLongDecoder  # noqa: PLC0415
+        from app.inference.openvino_trunk import default_threads  # noqa: PLC0415
 
         try:
             await self._starting
@@ -57,7 +57,7 @@ class BundleLoader:
                 featurizer,
                 network,
                 batch_windows=self._settings.batch_windows,
-                feature_threads=os.cpu_count() or 1,
+                feature_threads=self._settings.threads or default_threads(),
                 long_decoder=SandboxedLongDecoder(timeout_s=self._settings.decode_timeout_s),
             )
             async with engine:

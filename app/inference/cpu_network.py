@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from app.inference.device import cpu_computes_bf16
+from app.inference.device import compute_with, cpu_computes_bf16
 from app.inference.network import folded_trunk, network_with
-from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan
+from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan, default_threads
 
 # Convolutions gain next to nothing from more windows at once, and each needs 25 to 50 MB. The head, which reads all its
 # weights for every batch, takes the whole batch at once.
@@ -29,6 +29,7 @@ class CpuNetwork:
     def __init__(self, state: Mapping[str, Tensor], plan: TrunkPlan) -> None:
         network = network_with(with_float_features(state))
         self._trunk = OpenVinoTrunk(folded_trunk(network), plan)
+        self._threads = plan.threads or default_threads()
         self._head_dtype = head_dtype(plan)
         self._head = cast("nn.Sequential", network.get_submodule("classifier")).to(self._head_dtype)
 
@@ -36,6 +37,7 @@ class CpuNetwork:
         """Pictures uint8 (batch, 224, 224, 3) to probabilities float32 (batch, 16)."""
         starts = range(0, len(pictures), WINDOWS_AT_ONCE)
         parts = [self._trunk(pictures[start : start + WINDOWS_AT_ONCE]) for start in starts]
+        compute_with(self._threads)  # OpenVINO's are at rest now
         with torch.inference_mode():
             logits = self._head(torch.from_numpy(np.concatenate(parts)).to(self._head_dtype))
             return cast("NDArray[np.float32]", logits.float().softmax(dim=1).numpy())

@@ -50,6 +50,11 @@ def limit_memory(device: torch.device, fraction: float) -> None:
     torch.cuda.set_per_process_memory_fraction(fraction, device)
 
 
+def compute_with(threads: int) -> None:
+    """Let torch use so many for what the calling thread computes from now on; other threads are not affected."""
+    torch.set_num_threads(threads)
+
+
 def cpu_computes_bf16(cpu_info: Path = CPU_INFO) -> bool:
     """Has the processor instructions for bfloat16? Without them it is emulated, slower than float32."""
     _, flags = cpu(cpu_info)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import aclosing
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from typing import Self
 
@@ -26,6 +26,7 @@ from app.inference.contracts import (
     Stretch,
     Windows,
 )
+from app.inference.device import compute_with
 from app.inference.lanes import Slots
 from app.inference.whole import WholeRecording, judged
 
@@ -43,7 +44,7 @@ class Engine:
 
     Args:
         batch_windows: most windows in one forward pass.
-        feature_threads: how many clips are transformed at once.
+        feature_threads: how many clips are transformed at once, a thread each; one that is alone may have them all.
         long_decoder: for whole recordings, if there shall be any.
     """
 
@@ -65,6 +66,8 @@ class Engine:
         self._fetching = Slots(_FILES_A_DECODER * decoder.at_once)
         self._decoding = Slots(decoder.at_once)
         self._featurizing = Slots(feature_threads)
+        self._feature_threads = feature_threads
+        self._at_work = 0
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -95,10 +98,11 @@ class Engine:
             BatcherClosed: the engine is stopping.
             Exception: what ``fetch`` raises.
         """
-        clip, decode_ms = await self._decode(fetch, urgent=urgent)
-        windows, features_ms = await self._draw(clip, urgent=urgent)
-        clip = replace(clip, samples=np.empty(0, np.float32))
-        scores = await self._batcher.score(windows.pictures, urgent=urgent)
+        with self._working():
+            clip, decode_ms = await self._decode(fetch, urgent=urgent)
+            windows, features_ms = await self._draw(clip, urgent=urgent)
+            clip = replace(clip, samples=np.empty(0, np.float32))
+            scores = await self._batcher.score(windows.pictures, urgent=urgent)
         return Analysis(
             clip=clip,
             windows=judged(windows.spans_s, scores.probabilities),
@@ -129,13 +133,14 @@ class Engine:
         if self._long_decoder is None:
             raise RuntimeError("this engine was given no decoder for whole recordings")
         whole = WholeRecording()
-        async with (
-            self._long_decoder.open(recording_fd) as stretches,
-            aclosing(self._one_ahead(stretches)) as ahead,
-        ):
-            async for stretch, decode_ms in ahead:
-                whole.add(stretch, await self._hear(stretch.clip, urgent=False), decode_ms)
-                await report(stretch.progress)
+        with self._working():
+            async with (
+                self._long_decoder.open(recording_fd) as stretches,
+                aclosing(self._one_ahead(stretches)) as ahead,
+            ):
+                async for stretch, decode_ms in ahead:
+                    whole.add(stretch, await self._hear(stretch.clip, urgent=False), decode_ms)
+                    await report(stretch.progress)
         return whole.analysis()
 
     async def score(self, pictures: NDArray[np.uint8]) -> Scores:
@@ -172,9 +177,20 @@ class Engine:
         """A clip's windows, and how long their drawing took in ms."""
         self._batcher.ensure_open()  # the threads end after it
         async with self._featurizing.one(urgent=urgent):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip)
+            threads = self._feature_threads if self._at_work == 1 else 1
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._features, clip, threads)
 
-    def _features(self, clip: Clip) -> tuple[Windows, float]:
+    @contextmanager
+    def _working(self) -> Iterator[None]:
+        """Counts the files that are being analysed."""
+        self._at_work += 1
+        try:
+            yield
+        finally:
+            self._at_work -= 1
+
+    def _features(self, clip: Clip, threads: int) -> tuple[Windows, float]:
+        compute_with(threads)
         started = time.perf_counter()
         windows = self._featurizer.windows(clip)
         return windows, 1_000 * (time.perf_counter() - started)

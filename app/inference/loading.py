@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import torch
-
 from app.inference.adaptive import AdaptiveNetwork
 from app.inference.bundle import Bundle, load_weights
 from app.inference.choices import Choices, WantedPrecision
@@ -43,8 +41,6 @@ def load_network(bundle: Bundle, wishes: Wishes, cache_dir: Path) -> AdaptiveNet
     """
     placement = choose_placement(wishes.device, wishes.precision)
     threads = wishes.threads or default_threads()
-    # OpenVINO brings threads of its own; beside it torch has the head and the features, of which several run at once.
-    torch.set_num_threads(max(1, threads // 2))
     if placement.device.type == "cpu":
         return AdaptiveNetwork(bundle, wishes.precision, Choices(cache_dir, bundle.card.sha256, threads))
     limit_memory(placement.device, wishes.memory_fraction)
