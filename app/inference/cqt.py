@@ -6,7 +6,6 @@ import math
 
 import numpy as np
 import torch
-from nnAudio.features.cqt import CQT1992v2
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -22,6 +21,10 @@ from app.inference.cqt_kernels import (
     halving_kernel,
     octave_kernels,
 )
+from app.inference.scipy_windows import windows_alone
+
+with windows_alone():
+    from nnAudio.features.cqt import CQT1992v2
 
 # The octaves below the third read the signal halved so many times: an eighth of the samples.
 _HALVINGS = 3

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import librosa
 import numpy as np
 import pytest
@@ -50,3 +53,18 @@ def test_a_clip_is_the_same_alone_and_in_a_batch(layer):
     together = transform(layer, *clips)
     alone = np.concatenate([transform(layer, clip) for clip in clips])
     np.testing.assert_allclose(together, alone, atol=1e-6)
+
+
+def test_the_layer_brings_no_more_of_scipy_than_it_uses():
+    """Which is 40 MB of a worker, and most of a second of its start; others find all of SciPy where it should be."""
+    code = (
+        "import sys\n"
+        "from app.inference.cqt import LibrosaCQT\n"
+        "import nnAudio.utils\n"
+        "loaded = {'scipy.signal', 'scipy.stats', 'scipy.optimize'} & set(sys.modules)\n"
+        "import scipy.signal\n"
+        "same = scipy.signal.firwin2 is nnAudio.utils.signal.firwin2\n"
+        "sys.exit(f'loaded: {loaded}, the same: {same}' if loaded or not same else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
