@@ -98,7 +98,8 @@ class SandboxedDecoder:
         self._count = processes
         self._timeout_s = timeout_s
         self._processes: list[_Process] = []
-        self._idle: asyncio.Queue[_Process] = asyncio.Queue()
+        # The one used last comes first: it has memory for a file, which others have given back.
+        self._idle: asyncio.LifoQueue[_Process] = asyncio.LifoQueue()
         self._closed = False
 
     async def start(self) -> None:

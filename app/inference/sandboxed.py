@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import mmap
 import os
+import select
 import signal
 import socket
 import sys
@@ -19,9 +20,11 @@ from app.domain.failures import AnalysisFailed
 from app.inference import decoder_messages as messages
 from app.inference.contracts import Clip, Stretch
 from app.inference.isolation import isolate, limit_cpu
+from app.inference.memory import give_back
 
 _PR_SET_PDEATHSIG = 1
 _REASON_LIMIT = 2_000
+_KEEP_S = 1.0
 
 # Gives the next of what is asked for.
 Work: TypeAlias = Callable[[], Clip | Stretch]
@@ -53,11 +56,20 @@ def serve(work_on: Callable[[str], Work]) -> None:
     memory = np.frombuffer(mmap.mmap(samples_fd, messages.SAMPLES_BYTES), np.float32)
     work = work_on(f"/proc/self/fd/{recording_fd}")
     with socket.socket(fileno=channel_fd) as channel:
+        news = select.poll()
+        news.register(channel, select.POLLIN)
         missing = isolate([recording_fd])
         channel.send(messages.encode(messages.Ready(missing)))
-        while channel.recv(len(messages.ASK)):
+        while _asked(channel, news):
             limit_cpu(cpu_limit_s)
             channel.send(messages.encode(_answer(work, memory)))
+
+
+def _asked(channel: socket.socket, news: select.poll) -> bool:
+    """Wait for an order; False if there will be none. Whoever waits long gives back the memory kept for the next file."""
+    if not news.poll(1_000 * _KEEP_S):
+        give_back()
+    return bool(channel.recv(len(messages.ASK)))
 
 
 def _answer(work: Work, memory: NDArray[np.float32]) -> messages.Message:

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import uvloop
 
+from app.cli.bench.timing import process_memory_bytes
 from app.domain.failures import AnalysisFailed, FailureCode
 from app.inference.decoding import DecoderClosedError, SandboxedDecoder
 from app.inference.sandbox import ENVIRONMENT
@@ -54,6 +55,27 @@ async def until_asked(pid):
 
 def open_descriptors():
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
+async def test_the_process_used_last_goes_first_and_the_others_give_back_their_memory():
+    decoder = SandboxedDecoder(processes=2, timeout_s=30)
+    await decoder.start()
+    long = encode(stereo(chords(40)), 44_100, "flac")
+    try:
+        await asyncio.gather(decoder.decode(long), decoder.decode(long))
+        full_bytes = sum(process_memory_bytes(pid) for pid in decoder.process_ids)
+        async with asyncio.timeout(20):
+            while sum(map(process_memory_bytes, decoder.process_ids)) > full_bytes - 20e6:  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
+        at_rest_bytes = [process_memory_bytes(pid) for pid in decoder.process_ids]
+        for _ in range(3):
+            await decoder.decode(long)
+        grown = [
+            process_memory_bytes(pid) - at_rest for pid, at_rest in zip(decoder.process_ids, at_rest_bytes, strict=True)
+        ]
+        assert sum(growth > 5e6 for growth in grown) == 1
+    finally:
+        await decoder.close()
 
 
 def limits_of(pid):
