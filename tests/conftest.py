@@ -43,6 +43,11 @@ def _needs_first_run(path: str) -> bool:
     return re.search(r"\b(first_run|starter_bundle)\b", (ROOT / path).read_text()) is not None
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores: a quarter of the time tests wait, for processes to start and for browsers."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:
     return _ByFile(config, log)
 
