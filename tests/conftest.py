@@ -25,6 +25,8 @@ from tests.support.postgres import PostgresServer
 for _name in [name for name in os.environ if name.startswith("EARMARK_")]:
     del os.environ[_name]
 
+# Hundreds of commands are started, of which each would compile all modules anew.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 # What seals the secrets in the databases of the tests.
 SECRET_KEY = "k" * 32
@@ -41,11 +43,6 @@ class _ByFile(LoadScopeScheduling):
 @cache
 def _needs_first_run(path: str) -> bool:
     return re.search(r"\b(first_run|starter_bundle)\b", (ROOT / path).read_text()) is not None
-
-
-def pytest_xdist_auto_num_workers() -> int:
-    """One more than there are cores: a quarter of the time tests wait, for processes to start and for browsers."""
-    return len(os.sched_getaffinity(0)) + 1
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> _ByFile:

@@ -61,7 +61,8 @@ def test_without_the_model_it_says_what_to_do(earmark):
 def test_decoding_is_measured_and_printed_as_json_and_as_a_table(earmark, tmp_path, monkeypatch):
     monkeypatch.setattr(stages, "_FILES", 2)
     description = Description(name="starter", version="1", source="a test", limits="none", metrics={})
-    write_bundle(tmp_path / "data" / "models", description, random_state())
+    halves = {name: tensor.bfloat16() for name, tensor in random_state().items()}
+    write_bundle(tmp_path / "data" / "models", description, halves)
     result = earmark("bench", "--rounds", "1", "--json", "decode")
     found = json.loads(result.stdout)
     [section] = found["sections"]

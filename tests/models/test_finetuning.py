@@ -9,6 +9,7 @@ import pytest
 import torch
 from scipy.special import log_softmax
 
+from app.inference import network
 from app.inference.bundle import Description, load_weights, sha256_of, verify, write_bundle
 from app.inference.calibration import best_temperature, clip_probabilities
 from app.inference.device import choose_placement
@@ -34,10 +35,15 @@ def shades(recordings_per_genre: int) -> Examples:
     return Examples(pictures, labels, np.arange(len(labels)))
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    description = Description(name="base", version="1", source="a test", limits="Toy.", metrics={})
-    return write_bundle(tmp_path_factory.mktemp("models"), description, random_state())
+@pytest.fixture
+def narrow_head(monkeypatch):
+    """The public head's hundred million weights, each with two moments, are gigabytes to write: not for every test."""
+    monkeypatch.setattr(network, "HEAD_WIDTHS", (192, 64, 32))
+
+
+def base_in(folder, *, starter=False):
+    description = Description(name="base", version="1", source="a test", limits="Toy.", metrics={}, starter=starter)
+    return write_bundle(folder / "models", description, random_state())
 
 
 def test_no_recording_is_in_two_parts_and_every_genre_is_in_each():
@@ -83,9 +89,9 @@ class CutOff(Exception):
 
 
 @pytest.mark.timeout(300)
-def test_a_fit_that_was_cut_off_ends_as_if_it_had_not_been(base, tmp_path):
-    # Steps enough that the answers are clear on every processor: their arithmetic differs in the last digits.
-    examples, plan = shades(6), Plan(epochs=2, batch_windows=2)
+@pytest.mark.usefixtures("narrow_head")
+def test_a_fit_that_was_cut_off_ends_as_if_it_had_not_been(tmp_path):
+    base, examples, plan = base_in(tmp_path), shades(6), Plan(epochs=2, batch_windows=2)
 
     def cut_off(stage, done, _total):
         if (stage, done) == ("epochs", 1):
@@ -100,8 +106,16 @@ def test_a_fit_that_was_cut_off_ends_as_if_it_had_not_been(base, tmp_path):
     assert not any(stage == "features" for stage, _, _ in seen), "what is fixed is computed once"
     whole = fit_bundle(base, examples, plan, PLACEMENT, to=Destination(tmp_path, "ours", "1"), report=no_report)
     assert sha256_of(resumed.weights) == sha256_of(whole.weights)
+    assert sha256_of(whole.weights) != sha256_of(base.weights)
     assert not broken.work_folder.exists()
-    _is_a_complete_model(whole, base, examples)
+
+
+@pytest.mark.timeout(300)
+def test_the_public_head_is_fitted(tmp_path):
+    # Steps enough that the answers are clear on every processor: their arithmetic differs in the last digits.
+    base, examples, plan = base_in(tmp_path), shades(6), Plan(epochs=2, batch_windows=2)
+    to = Destination(tmp_path, "ours", "1")
+    _is_a_complete_model(fit_bundle(base, examples, plan, PLACEMENT, to=to, report=no_report), base, examples)
 
 
 def _is_a_complete_model(bundle, base, examples):
@@ -118,7 +132,9 @@ def _is_a_complete_model(bundle, base, examples):
 
 
 @pytest.mark.timeout(300)
-def test_the_last_block_is_trained_on_request(base, tmp_path):
+@pytest.mark.usefixtures("narrow_head")
+def test_the_last_block_is_trained_on_request(tmp_path):
+    base = base_in(tmp_path)
     plan = Plan(layers=Layers.LAST_BLOCK, epochs=1, batch_windows=4, learning_rate=1e-5)
     bundle = fit_bundle(base, shades(4), plan, PLACEMENT, to=Destination(tmp_path, "ours", "1"), report=no_report)
     before, after = load_weights(base), load_weights(bundle)
@@ -132,10 +148,9 @@ def _block(name: str) -> int:
 
 
 @pytest.mark.timeout(300)
+@pytest.mark.usefixtures("narrow_head")
 def test_a_starter_is_fitted_by_regression_first(tmp_path):
-    description = Description(name="base", version="1", source="a test", limits="Toy.", metrics={}, starter=True)
-    starter = write_bundle(tmp_path / "models", description, random_state())
-    examples = shades(4)
+    starter, examples = base_in(tmp_path, starter=True), shades(4)
     bundle = fit_bundle(
         starter, examples, Plan(epochs=1), PLACEMENT, to=Destination(tmp_path, "ours", "1"), report=no_report
     )
