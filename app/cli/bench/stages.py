@@ -21,7 +21,7 @@ from app.inference.audio import decode_file
 from app.inference.choices import cpu
 from app.inference.cpu_network import CpuNetwork
 from app.inference.decoding import SandboxedDecoder
-from app.inference.device import cpu_computes_bf16
+from app.inference.device import compute_with, cpu_computes_bf16
 from app.inference.network import network_with, scaled
 from app.inference.openvino_trunk import TrunkPlan
 from app.inference.picture import FeatureExtractor
@@ -164,10 +164,15 @@ def stage_timings(bench: Bench, paths: list[Path]) -> dict[str, Timing]:
     windows = [featurizer.windows(clip).pictures for clip in clips]
     many = np.concatenate(windows)
     turn = cycle(range(len(paths)))
+
+    def draw() -> object:
+        compute_with(1)  # as among many
+        return featurizer.windows(clips[next(turn)])
+
     found = interleaved(
         {
             "decode": lambda: decode_file(str(paths[next(turn)])),
-            "features": lambda: featurizer.windows(clips[next(turn)]),
+            "features": draw,
             "forward": lambda: network.forward(windows[next(turn)]),
             "forward among many": lambda: network.forward(many),
         },
