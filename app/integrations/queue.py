@@ -84,6 +84,10 @@ class Wakeup(Protocol):
     def bulk(self) -> bool: ...
 
 
+def _queue_of(wakeup: Wakeup) -> str:
+    return BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE
+
+
 def rings_channel(queue_name: str) -> str:
     """Where it is said at once that something was put into this queue; the queue is what counts."""
     return f"{queue_name}:rings"
@@ -124,11 +128,11 @@ class RedisOutside:
     async def _enqueue(self, wakeups: Sequence[Wakeup]) -> None:
         for wakeup in wakeups:
             job_id = f"{wakeup.job_id}:{wakeup.attempt}"
-            queue = BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE
+            queue = _queue_of(wakeup)
             await self._queue.enqueue_job(
                 ANALYSE, str(wakeup.job_id), _job_id=job_id, _queue_name=queue, _defer_until=_AT_ONCE, _expires=_EXPIRES
             )
-        for queue in {BULK_QUEUE if wakeup.bulk else ANALYSIS_QUEUE for wakeup in wakeups}:
+        for queue in {_queue_of(wakeup) for wakeup in wakeups}:
             await self._queue.publish(rings_channel(queue), b"")
 
     async def _publish(self, changed_jobs: list[uuid.UUID]) -> None:
