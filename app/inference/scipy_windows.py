@@ -17,6 +17,8 @@ class _Windows(ModuleType):
     """Stands in for the package, and asks the package for whatever else is wanted of it."""
 
     def __getattr__(self, name: str) -> Any:
+        if sys.modules.get(_WHOLE) is self:  # it would ask itself
+            raise AttributeError(f"{_WHOLE}.{name} is not there while windows_alone holds")
         return getattr(import_module(_WHOLE), name)
 
 
