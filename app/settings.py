@@ -158,7 +158,11 @@ class Settings(BaseSettings):
     batch_windows: int = Field(16, ge=1, le=1024, description="Most windows in one forward pass.")
     decode_processes: int = Field(2, ge=1, le=64, description="Decoder processes beside one worker.")
     decode_timeout_s: float = Field(20, gt=0, le=600, description="Longest time for decoding one file, in seconds.")
-    threads: int | None = Field(None, ge=1, description="Threads of the forward pass. Default: one for each core.")
+    threads: int | None = Field(
+        None,
+        ge=1,
+        description="Threads of the forward pass, and of the pictures before it. Default: one for each core.",
+    )
     lease_s: float = Field(
         20, ge=2, le=600, description="After this many seconds without a sign of life a job is given to another worker."
     )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from app.inference.device import compute_with, cpu_computes_bf16
 from app.inference.network import folded_trunk, network_with
-from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan, default_threads
+from app.inference.openvino_trunk import OpenVinoTrunk, TrunkPlan
 
 # Convolutions gain next to nothing from more windows at once, and each needs 25 to 50 MB. The head, which reads all its
 # weights for every batch, takes the whole batch at once.
@@ -29,7 +29,7 @@ class CpuNetwork:
     def __init__(self, state: Mapping[str, Tensor], plan: TrunkPlan) -> None:
         network = network_with(with_float_features(state))
         self._trunk = OpenVinoTrunk(folded_trunk(network), plan)
-        self._threads = plan.threads or default_threads()
+        self._threads = plan.thread_count
         self._head_dtype = head_dtype(plan)
         self._head = cast("nn.Sequential", network.get_submodule("classifier")).to(self._head_dtype)
 

@@ -42,6 +42,10 @@ class TrunkPlan:
     peaks: Peaks | None = None
     threads: int | None = None
 
+    @property
+    def thread_count(self) -> int:
+        return self.threads or default_threads()
+
 
 class OpenVinoTrunk:
     """Pictures to the 25,088 features that the head sees. Keeps no batch size: every size works, the same ones faster."""
@@ -80,7 +84,7 @@ def default_threads() -> int:
 def _options(plan: TrunkPlan) -> dict[str, object]:
     return {
         "INFERENCE_PRECISION_HINT": "bf16" if plan.precision == "bf16" else "f32",
-        "INFERENCE_NUM_THREADS": plan.threads or default_threads(),
+        "INFERENCE_NUM_THREADS": plan.thread_count,
         "PERFORMANCE_HINT": "LATENCY",
         "ENABLE_CPU_PINNING": False,  # or two workers would share one core and leave the other idle
     }
