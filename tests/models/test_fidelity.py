@@ -15,7 +15,7 @@ from app.settings import Settings
 # The starter is built by the first test that needs it.
 pytestmark = pytest.mark.timeout(600)
 
-CLIPS = 8
+CLIPS = 12
 
 
 @pytest.fixture
