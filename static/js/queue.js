@@ -1,6 +1,6 @@
 // The upload queue: three files at a time. It knows no page; whoever shows it is told of every change of an item.
 import { SignedOut, renewToken, sendFile, wordsOf } from "./sending.js";
-import { signedInAgain } from "./signed_out.js";
+import { signInCount, signedInAgain } from "./signed_out.js";
 
 const AT_A_TIME = 3;
 const COMPARED_AT_ONCE = 25;
@@ -90,9 +90,9 @@ export class UploadQueue {
   }
 
   // Nothing is sent until there is a session again.
-  async halt() {
+  async halt(since) {
     this.halted = true;
-    await signedInAgain();
+    await signedInAgain(since);
     this.halted = false;
     this.next();
   }
@@ -101,13 +101,14 @@ export class UploadQueue {
     this.comparing = true;
     this.busy += 1;
     const items = this.unknown.splice(0, COMPARED_AT_ONCE);
+    const since = signInCount();
     try {
       const known = await this.compare(items);
       items.forEach((item, index) => this.sort(item, known[index]));
     } catch (error) {
       if (error instanceof SignedOut) {
         this.unknown.unshift(...items);
-        this.halt();
+        this.halt(since);
       } else {
         // Sending twice does less harm than not sending.
         this.ready.push(...items);
@@ -132,6 +133,7 @@ export class UploadQueue {
   async send(item) {
     this.running += 1;
     item.tries += 1;
+    const since = signInCount();
     this.set(item, "sending", { share: 0 });
     const answer = await sendFile(item.address, item.file, {
       started: (request) => {
@@ -143,12 +145,12 @@ export class UploadQueue {
       },
     });
     item.request = null;
-    await this.answered(item, answer);
+    await this.answered(item, answer, since);
     this.running -= 1;
     this.next();
   }
 
-  async answered(item, { status, text, retryAfterS }) {
+  async answered(item, { status, text, retryAfterS }, since) {
     if (item.state === "cancelled") {
       return;
     }
@@ -156,7 +158,7 @@ export class UploadQueue {
       item.tries = 0;
       this.ready.unshift(item);
       this.set(item, "waiting");
-      this.halt();
+      this.halt(since);
     } else if (status === 403 && item.tries === 1 && (await renewToken().catch(() => false))) {
       this.ready.unshift(item);
       this.set(item, "waiting");

@@ -4,20 +4,30 @@ import { renewToken } from "./sending.js";
 
 const others = new BroadcastChannel("earmark-pages");
 let waiting = null;
+let signIns = 0;
 
 export function announcePage() {
   others.postMessage("opened");
 }
 
-// Resolves once there is a session again.
-export function signedInAgain() {
+// How often somebody signed in again while this page was open: what a request was sent with.
+export function signInCount() {
+  return signIns;
+}
+
+// Resolves once there is a session again: at once where somebody signed in after the refused request was sent.
+export function signedInAgain(since = signIns) {
+  if (since < signIns) {
+    return Promise.resolve();
+  }
   waiting ??= new Promise((resolve) => {
     const banner = () => document.querySelector("[data-signed-out]");
     banner().hidden = false;
     const stop = new AbortController();
     const look = async () => {
-      if (await renewToken().catch(() => false)) {
+      if ((await renewToken().catch(() => false)) && !stop.signal.aborted) {
         stop.abort();
+        signIns += 1;
         banner().hidden = true;
         waiting = null;
         resolve();

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 
@@ -120,6 +121,31 @@ async def test_session_that_ends_in_the_middle(site, context, page, tmp_path):
     await expect(_title(page)).to_have_text("Sent: 8 of 8")
     await expect(page.get_by_text("Your sign-in has ended.")).to_be_hidden()
     assert await _counts(site) == (1, 8)
+    site.forgive("status of 401")
+
+
+async def test_refusals_that_arrive_after_signing_in_again_are_no_news(site, page, tmp_path):
+    """Three files are on their way when the session ends; two of the answers come when there is a new one."""
+    refused, signed_in = [], asyncio.Event()
+
+    async def answer(route):
+        if len(refused) < 3:
+            refused.append(route)
+            if len(refused) < 3:
+                await signed_in.wait()
+            await route.fulfill(status=401, body="")
+        else:
+            await route.continue_()
+
+    await page.route("**/uploads?*", answer)
+    await page.goto(site.url)
+    await page.get_by_label("Folder", exact=True).set_input_files(_folder(tmp_path, 5))
+    async with page.expect_response("**/uploads?*"):
+        await page.get_by_role("button", name="Go on").click()
+    signed_in.set()
+    await expect(_title(page)).to_have_text("Sent: 5 of 5")
+    await expect(page.get_by_text("Your sign-in has ended.")).to_be_hidden()
+    assert await _counts(site) == (1, 5)
     site.forgive("status of 401")
 
 
