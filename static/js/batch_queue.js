@@ -164,7 +164,7 @@ export class BatchQueue {
       count.again += item.state === "failed" && !item.lasting;
       if (item.state === "waiting" || item.state === "sending" || item.state === "done") {
         bytes += item.file.size;
-        sent += item.state === "waiting" ? 0 : item.file.size * item.share; // refused, it is sent once more from the start
+        sent += item.file.size * item.share;
       }
     }
     const over = count.waiting + count.sending === 0;

@@ -46,7 +46,7 @@ export class UploadQueue {
   }
 
   set(item, state, values = {}) {
-    Object.assign(item, { state, words: "" }, values);
+    Object.assign(item, { state, words: "", share: 0 }, values);
     this.changed(item);
   }
 
@@ -134,7 +134,7 @@ export class UploadQueue {
     this.running += 1;
     item.tries += 1;
     const since = signInCount();
-    this.set(item, "sending", { share: 0 });
+    this.set(item, "sending");
     const answer = await sendFile(item.address, item.file, {
       started: (request) => {
         item.request = request;
